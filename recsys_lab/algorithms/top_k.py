@@ -1,0 +1,177 @@
+"""The only top-k of the project: mask, select with a heap, break ties by a seeded hash."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recsys_lab.data.interactions import Float32, Int32
+from recsys_lab.data.ranked_lists import RankedLists
+
+Candidates: TypeAlias = "Int32 | sparse.csr_matrix | None"
+
+
+def top_k(
+    scores: Float32,
+    k: int,
+    *,
+    users: Int32,
+    exclude: sparse.csr_matrix | None = None,
+    candidates: Candidates = None,
+    tie_seed: int = 0,
+) -> RankedLists:
+    """The k best items of each row of ``scores`` (b, n_items) float32, which is only read.
+
+    ``exclude`` (b, n_items) CSR: what is stored is never listed, whatever its value. ``candidates``: item codes
+    that may be listed, one 1-d array for all rows or a CSR (b, n_items) whose stored entries are each row's own.
+    A score of -inf masks an item. Items of equal score are ordered by a hash of (tie_seed, user code, item code),
+    so neither their position nor the order of the candidates matters.
+
+    Raises ValueError, naming user and item, for NaN or +inf.
+    """
+    n_rows, n_items = scores.shape
+    if k < 1:
+        raise ValueError(f"k is the length of the lists and must be at least 1; found {k}")
+    if len(users) != n_rows:
+        raise ValueError(f"{n_rows} rows of scores need as many users; found {len(users)}")
+    empty = np.zeros(0, dtype=np.int32)
+    out_ptr, out_items = (
+        _rows(exclude, n_rows, n_items, "exclude") if exclude is not None else (np.zeros(n_rows + 1, np.int64), empty)
+    )
+    if sparse.issparse(candidates):
+        own_ptr, own_items = _rows(candidates, n_rows, n_items, "candidates")
+        shared = empty
+    else:
+        own_ptr, own_items = np.zeros(0, dtype=np.int64), empty
+        shared = np.arange(n_items, dtype=np.int32) if candidates is None else _codes(candidates, n_items)
+    items, best, tied, faulty = _select(
+        np.ascontiguousarray(scores, dtype=np.float32),
+        k,
+        np.asarray(users, dtype=np.int32),
+        out_ptr,
+        out_items,
+        shared,
+        own_ptr,
+        own_items,
+        np.uint64(tie_seed),
+    )
+    if (faulty >= 0).any():
+        row = int(np.argmax(faulty >= 0))
+        item = faulty[row]
+        raise ValueError(
+            f"user {users[row]}, item {item}: the score is {scores[row, item]}; "
+            "scores must be finite, or -inf to mask an item"
+        )
+    return RankedLists(users, items, best, tied)
+
+
+def _rows(matrix: Any, n_rows: int, n_items: int, name: str) -> tuple[NDArray[np.int64], Int32]:
+    if matrix.shape != (n_rows, n_items):
+        raise ValueError(
+            f"{name} has shape {matrix.shape}; expected {(n_rows, n_items)}, one row a user and one column an item"
+        )
+    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False)
+
+
+def _codes(candidates: Any, n_items: int) -> Int32:
+    codes = np.unique(np.asarray(candidates, dtype=np.int64))
+    if codes.size and (codes[0] < 0 or codes[-1] >= n_items):
+        raise ValueError(f"candidates must be item codes 0 ... {n_items - 1}; found {codes[0]} ... {codes[-1]}")
+    return codes.astype(np.int32)
+
+
+@njit(cache=True, inline="always")
+def _tie_hash(seed: np.uint64, user: int, item: int) -> np.uint64:
+    """A well-mixed 64-bit number (the finaliser of splitmix64, Steele, Lea and Flood, OOPSLA 2014), over both codes."""
+    x = seed + np.uint64(user + 1) * np.uint64(0x9E3779B97F4A7C15)
+    for _ in range(2):
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x = x ^ (x >> np.uint64(31))
+        x = x + np.uint64(item + 1) * np.uint64(0xD1B54A32D192ED03)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    return x ^ (x >> np.uint64(31))
+
+
+@njit(cache=True, inline="always")
+def _worse(score_a: float, hash_a: np.uint64, score_b: float, hash_b: np.uint64) -> bool:
+    return bool(score_a < score_b or (score_a == score_b and hash_a > hash_b))
+
+
+@njit(cache=True)
+def _sift_down(scores: Any, hashes: Any, items: Any, root: int, size: int) -> None:
+    """Restore the heap whose worst entry is on top, below ``root``."""
+    while True:
+        child = 2 * root + 1
+        if child >= size:
+            return
+        if child + 1 < size and _worse(scores[child + 1], hashes[child + 1], scores[child], hashes[child]):
+            child += 1
+        if not _worse(scores[child], hashes[child], scores[root], hashes[root]):
+            return
+        scores[root], scores[child] = scores[child], scores[root]
+        hashes[root], hashes[child] = hashes[child], hashes[root]
+        items[root], items[child] = items[child], items[root]
+        root = child
+
+
+@njit(cache=True, parallel=True)
+def _select(scores, k, users, out_ptr, out_items, shared, own_ptr, own_items, seed):  # type: ignore[no-untyped-def]
+    n_rows, n_items = scores.shape
+    items = np.full((n_rows, k), -1, dtype=np.int32)
+    best = np.full((n_rows, k), -np.inf, dtype=np.float32)
+    tied = np.zeros(n_rows, dtype=np.bool_)  # the last listed score is shared by an item left out
+    faulty = np.full(n_rows, -1, dtype=np.int32)  # first item with NaN or +inf
+    for row in prange(n_rows):
+        seen = np.zeros(n_items, dtype=np.bool_)
+        for position in range(out_ptr[row], out_ptr[row + 1]):
+            seen[out_items[position]] = True
+        if own_ptr.size:
+            listed = own_items[own_ptr[row] : own_ptr[row + 1]]
+        else:
+            listed = shared
+        heap_scores = best[row]
+        heap_items = items[row]
+        hashes = np.zeros(k, dtype=np.uint64)
+        size = 0
+        threshold = np.float32(-np.inf)
+        left_out = np.float32(-np.inf)  # the best score that is not listed
+        for item in listed:
+            score = scores[row, item]
+            if not score < np.inf:
+                faulty[row] = item
+                break
+            if score < threshold or seen[item] or score == -np.inf:
+                if score > left_out and not seen[item]:
+                    left_out = score
+                continue
+            tie = _tie_hash(seed, users[row], item)
+            if size < k:
+                heap_scores[size], hashes[size], heap_items[size] = score, tie, item
+                size += 1
+                if size == k:
+                    for root in range(k // 2 - 1, -1, -1):
+                        _sift_down(heap_scores, hashes, heap_items, root, k)
+                    threshold = heap_scores[0]
+            elif _worse(heap_scores[0], hashes[0], score, tie):
+                left_out = max(left_out, heap_scores[0])
+                heap_scores[0], hashes[0], heap_items[0] = score, tie, item
+                _sift_down(heap_scores, hashes, heap_items, 0, k)
+                threshold = heap_scores[0]
+            else:
+                left_out = max(left_out, score)
+        if size < k:
+            for root in range(size // 2 - 1, -1, -1):
+                _sift_down(heap_scores, hashes, heap_items, root, size)
+        elif k > 0:
+            tied[row] = left_out == heap_scores[0]
+        for end in range(size - 1, 0, -1):  # heap sort: the worst goes to the end
+            heap_scores[0], heap_scores[end] = heap_scores[end], heap_scores[0]
+            hashes[0], hashes[end] = hashes[end], hashes[0]
+            heap_items[0], heap_items[end] = heap_items[end], heap_items[0]
+            _sift_down(heap_scores, hashes, heap_items, 0, end)
+    return items, best, tied, faulty
