@@ -1,0 +1,29 @@
+"""What all tests share: where the real data are, and which tests are slow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets named by RECSYS_LAB_DATA."""
+    folder = os.environ.get("RECSYS_LAB_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("needs real data: set RECSYS_LAB_DATA to a folder with ml-100k, gowalla, ...")
+    return Path(folder).resolve()
