@@ -13,6 +13,8 @@ from recsys_lab.data.interactions import Float32, Int32
 from recsys_lab.data.ranked_lists import RankedLists
 
 Candidates: TypeAlias = "Int32 | sparse.csr_matrix | None"
+_NONE = np.zeros(0, dtype=np.int32)
+_NONE_PTR = np.zeros(0, dtype=np.int64)
 
 
 def top_k(
@@ -38,15 +40,11 @@ def top_k(
         raise ValueError(f"k is the length of the lists and must be at least 1; found {k}")
     if len(users) != n_rows:
         raise ValueError(f"{n_rows} rows of scores need as many users; found {len(users)}")
-    empty = np.zeros(0, dtype=np.int32)
-    out_ptr, out_items = (
-        _rows(exclude, n_rows, n_items, "exclude") if exclude is not None else (np.zeros(n_rows + 1, np.int64), empty)
-    )
+    out_ptr, out_items = _rows(exclude, n_rows, n_items, "exclude")
+    own_ptr, own_items, shared = _NONE_PTR, _NONE, _NONE
     if sparse.issparse(candidates):
         own_ptr, own_items = _rows(candidates, n_rows, n_items, "candidates")
-        shared = empty
     else:
-        own_ptr, own_items = np.zeros(0, dtype=np.int64), empty
         shared = np.arange(n_items, dtype=np.int32) if candidates is None else _codes(candidates, n_items)
     items, best, tied, faulty = _select(
         np.ascontiguousarray(scores, dtype=np.float32),
@@ -70,6 +68,8 @@ def top_k(
 
 
 def _rows(matrix: Any, n_rows: int, n_items: int, name: str) -> tuple[NDArray[np.int64], Int32]:
+    if matrix is None:
+        return np.zeros(n_rows + 1, dtype=np.int64), _NONE
     if matrix.shape != (n_rows, n_items):
         raise ValueError(
             f"{name} has shape {matrix.shape}; expected {(n_rows, n_items)}, one row a user and one column an item"
@@ -119,13 +119,64 @@ def _sift_down(scores: Any, hashes: Any, items: Any, root: int, size: int) -> No
         root = child
 
 
+@njit(cache=True)
+def _sort_heap(scores: Any, hashes: Any, items: Any, size: int) -> None:
+    """Turn the heap into a list, best first: the worst goes to the end, again and again."""
+    for end in range(size - 1, 0, -1):
+        scores[0], scores[end] = scores[end], scores[0]
+        hashes[0], hashes[end] = hashes[end], hashes[0]
+        items[0], items[end] = items[end], items[0]
+        _sift_down(scores, hashes, items, 0, end)
+
+
+@njit(cache=True)
+def _select_row(
+    scores: Any, listed: Any, seen: Any, user: int, seed: np.uint64, best: Any, items: Any
+) -> tuple[int, bool]:
+    """Fill ``best`` and ``items`` (k,); returns the first faulty item (or -1) and whether the cut splits a tie."""
+    k = len(items)
+    hashes = np.zeros(k, dtype=np.uint64)
+    size = 0
+    threshold = np.float32(-np.inf)
+    left_out = np.float32(-np.inf)  # the best score that is not listed
+    for item in listed:
+        score = scores[item]
+        if not score < np.inf:
+            return item, False
+        if score < threshold or seen[item] or score == -np.inf:
+            if score > left_out and not seen[item]:
+                left_out = score
+            continue
+        tie = _tie_hash(seed, user, item)
+        if size < k:
+            best[size], hashes[size], items[size] = score, tie, item
+            size += 1
+            if size == k:
+                for root in range(k // 2 - 1, -1, -1):
+                    _sift_down(best, hashes, items, root, k)
+                threshold = best[0]
+        elif _worse(best[0], hashes[0], score, tie):
+            left_out = max(left_out, best[0])
+            best[0], hashes[0], items[0] = score, tie, item
+            _sift_down(best, hashes, items, 0, k)
+            threshold = best[0]
+        else:
+            left_out = max(left_out, score)
+    if size < k:  # never became a heap
+        for root in range(size // 2 - 1, -1, -1):
+            _sift_down(best, hashes, items, root, size)
+    splits_tie = size == k and left_out == best[0]
+    _sort_heap(best, hashes, items, size)
+    return -1, splits_tie
+
+
 @njit(cache=True, parallel=True)
 def _select(scores, k, users, out_ptr, out_items, shared, own_ptr, own_items, seed):  # type: ignore[no-untyped-def]
     n_rows, n_items = scores.shape
     items = np.full((n_rows, k), -1, dtype=np.int32)
     best = np.full((n_rows, k), -np.inf, dtype=np.float32)
-    tied = np.zeros(n_rows, dtype=np.bool_)  # the last listed score is shared by an item left out
-    faulty = np.full(n_rows, -1, dtype=np.int32)  # first item with NaN or +inf
+    tied = np.zeros(n_rows, dtype=np.bool_)
+    faulty = np.full(n_rows, -1, dtype=np.int32)
     for row in prange(n_rows):
         seen = np.zeros(n_items, dtype=np.bool_)
         for position in range(out_ptr[row], out_ptr[row + 1]):
@@ -134,44 +185,5 @@ def _select(scores, k, users, out_ptr, out_items, shared, own_ptr, own_items, se
             listed = own_items[own_ptr[row] : own_ptr[row + 1]]
         else:
             listed = shared
-        heap_scores = best[row]
-        heap_items = items[row]
-        hashes = np.zeros(k, dtype=np.uint64)
-        size = 0
-        threshold = np.float32(-np.inf)
-        left_out = np.float32(-np.inf)  # the best score that is not listed
-        for item in listed:
-            score = scores[row, item]
-            if not score < np.inf:
-                faulty[row] = item
-                break
-            if score < threshold or seen[item] or score == -np.inf:
-                if score > left_out and not seen[item]:
-                    left_out = score
-                continue
-            tie = _tie_hash(seed, users[row], item)
-            if size < k:
-                heap_scores[size], hashes[size], heap_items[size] = score, tie, item
-                size += 1
-                if size == k:
-                    for root in range(k // 2 - 1, -1, -1):
-                        _sift_down(heap_scores, hashes, heap_items, root, k)
-                    threshold = heap_scores[0]
-            elif _worse(heap_scores[0], hashes[0], score, tie):
-                left_out = max(left_out, heap_scores[0])
-                heap_scores[0], hashes[0], heap_items[0] = score, tie, item
-                _sift_down(heap_scores, hashes, heap_items, 0, k)
-                threshold = heap_scores[0]
-            else:
-                left_out = max(left_out, score)
-        if size < k:
-            for root in range(size // 2 - 1, -1, -1):
-                _sift_down(heap_scores, hashes, heap_items, root, size)
-        elif k > 0:
-            tied[row] = left_out == heap_scores[0]
-        for end in range(size - 1, 0, -1):  # heap sort: the worst goes to the end
-            heap_scores[0], heap_scores[end] = heap_scores[end], heap_scores[0]
-            hashes[0], hashes[end] = hashes[end], hashes[0]
-            heap_items[0], heap_items[end] = heap_items[end], heap_items[0]
-            _sift_down(heap_scores, hashes, heap_items, 0, end)
+        faulty[row], tied[row] = _select_row(scores[row], listed, seen, users[row], seed, best[row], items[row])
     return items, best, tied, faulty

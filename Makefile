@@ -1,0 +1,84 @@
+# Every target sets the environment up if it is missing. `make help` lists the targets.
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+EXPERIMENT ?= experiments/quickstart.yaml
+JOBS ?= auto
+ARGS ?=
+WORKERS ?= 2
+
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+
+RUN_STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+UV := $(shell command -v uv 2>/dev/null)
+ifdef UV
+  PIP_INSTALL = $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
+else
+  PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+endif
+
+.PHONY: help compare test lint lab ui leaderboard published notebooks-refresh docs setup setup-dev clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+compare: $(RUN_STAMP)  ## run an experiment and print its leaderboard (EXPERIMENT=experiments/quickstart.yaml JOBS=auto)
+	$(BIN)/recsys-lab run $(EXPERIMENT) --jobs $(JOBS) $(ARGS)
+
+leaderboard: $(RUN_STAMP)  ## print the leaderboard of a finished experiment again (EXPERIMENT=...)
+	$(BIN)/recsys-lab leaderboard $(EXPERIMENT) $(ARGS)
+
+test: $(DEV_STAMP)  ## lint, types, tests, notebooks, coverage
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report= tests $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-append --cov-report= \
+	  --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with tests/notebooks/sanitize.cfg notebooks
+	$(BIN)/coverage report --fail-under=90 --skip-covered
+
+lint: $(DEV_STAMP)  ## mend what ruff can mend, then report the rest
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/mypy
+
+lab: $(RUN_STAMP)  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+ui: $(RUN_STAMP)  ## open the MLflow page of the experiment (EXPERIMENT=...)
+	$(BIN)/recsys-lab ui $(EXPERIMENT) $(ARGS)
+
+published: $(RUN_STAMP)  ## check the published numbers (needs RECSYS_LAB_DATA)
+	$(BIN)/recsys-lab published $(ARGS)
+
+setup: $(RUN_STAMP)  ## install what `make compare` needs
+
+setup-dev: $(DEV_STAMP)  ## install what `make test` needs
+
+clean:  ## remove the environment and all caches; results (outputs/, mlflow.db) stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "recsys_lab needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11 ..."; exit 1; }
+ifdef UV
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+else
+	$(PYTHON) -m venv $(VENV)
+endif
+
+$(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Setting the environment up in $(VENV) (once, one to three minutes) ..."
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP)
+	$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
