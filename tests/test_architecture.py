@@ -31,6 +31,7 @@ LEVELS = {
     "runner": 4,
     "leaderboard": 4,
     "doctor": 4,
+    "docs": 4,
     "cli": 5,
     "__main__": 5,
 }
