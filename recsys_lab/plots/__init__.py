@@ -1,0 +1,25 @@
+"""Tables in, matplotlib figures out. No figure keeps state, none needs a screen, all look alike."""
+
+from recsys_lab.plots.data import popularity_curve, rating_histogram, split_timeline, timeline, user_activity
+from recsys_lab.plots.models import factor_map, named_bars, principal_plane, weight_map
+from recsys_lab.plots.results import leaderboard_dots, loss_curves, parameter_curve, trade_off
+from recsys_lab.plots.style import Plot, to_png, to_svg
+
+__all__ = [
+    "Plot",
+    "factor_map",
+    "leaderboard_dots",
+    "loss_curves",
+    "named_bars",
+    "parameter_curve",
+    "popularity_curve",
+    "principal_plane",
+    "rating_histogram",
+    "split_timeline",
+    "timeline",
+    "to_png",
+    "to_svg",
+    "trade_off",
+    "user_activity",
+    "weight_map",
+]
