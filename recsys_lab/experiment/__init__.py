@@ -1,0 +1,26 @@
+"""An experiment is one YAML file: a question, data, splits, a protocol and the models of each family."""
+
+from recsys_lab.experiment.expand import BASELINE, Trial, expand, labels, select
+from recsys_lab.experiment.identity import code_version, sweep_id
+from recsys_lab.experiment.load import ExperimentError, experiment_from_text, load_experiment, parse_yaml
+from recsys_lab.experiment.models import FAMILIES, Experiment, FileDataset, FixedDataset, NamedDataset, SplitSpec
+
+__all__ = [
+    "BASELINE",
+    "FAMILIES",
+    "Experiment",
+    "ExperimentError",
+    "FileDataset",
+    "FixedDataset",
+    "NamedDataset",
+    "SplitSpec",
+    "Trial",
+    "code_version",
+    "expand",
+    "experiment_from_text",
+    "labels",
+    "load_experiment",
+    "parse_yaml",
+    "select",
+    "sweep_id",
+]

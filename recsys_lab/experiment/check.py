@@ -1,0 +1,70 @@
+"""Mistakes in an experiment that only the catalogue of algorithms, the splits and the metrics can see."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from recsys_lab.algorithms.base import RatingPredictor
+from recsys_lab.algorithms.catalogue import make_algorithm
+from recsys_lab.experiment.expand import grid, labels
+from recsys_lab.experiment.models import FAMILIES, AlgorithmSpec, Experiment, NamedDataset
+
+
+def mistakes(experiment: Experiment) -> list[str]:
+    """One line for each mistake: the key, what was found and what would be right."""
+    found = [*_families(experiment), *_algorithms(experiment), *_oracle(experiment)]
+    if not found:
+        found.extend(_expected(experiment))
+    return found
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean 'x'?" when something known is near, else ""."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _families(experiment: Experiment) -> Iterator[str]:
+    for family in experiment.families:
+        if family not in FAMILIES:
+            yield f"families.{family}: unknown family{did_you_mean(family, FAMILIES)}; known: {', '.join(FAMILIES)}"
+
+
+def _places(experiment: Experiment) -> Iterator[tuple[str, AlgorithmSpec]]:
+    for index, spec in enumerate(experiment.baselines):
+        yield f"baselines.{index}", spec
+    for family, specs in experiment.families.items():
+        for index, spec in enumerate(specs):
+            yield f"families.{family}.{index}", spec
+
+
+def _algorithms(experiment: Experiment) -> Iterator[str]:
+    for place, spec in _places(experiment):
+        try:
+            points = [make_algorithm(spec.name, **parameters) for parameters in grid(spec)]
+        except (ValueError, TypeError, ImportError, AttributeError) as error:
+            yield f"{place}: {error}"
+            continue
+        if not points:
+            yield f"{place}: {spec.name} has an empty grid; give at least one value"
+        elif experiment.evaluation.task == "rating" and not isinstance(points[0], RatingPredictor):
+            yield f"{place}: {spec.name} does not predict ratings; leave it out, or use evaluation.task: ranking"
+
+
+def _oracle(experiment: Experiment) -> Iterator[str]:
+    dataset = experiment.dataset
+    generated = isinstance(dataset, NamedDataset) and dataset.name.startswith("synthetic-")
+    for place, spec in _places(experiment):
+        if spec.name == "Oracle" and not generated:
+            yield f"{place}: Oracle knows the truth of generated data only (synthetic-...); leave it out here"
+
+
+def _expected(experiment: Experiment) -> Iterator[str]:
+    known = labels(experiment)
+    for index, expected in enumerate(experiment.expected):
+        if expected.algorithm not in known:
+            near = did_you_mean(expected.algorithm, known)
+            yield f"expected.{index}.algorithm: no trial is called {expected.algorithm!r}{near}; there are {known}"
+        if expected.split >= len(experiment.split):
+            yield f"expected.{index}.split: {expected.split} is none of the {len(experiment.split)} splits"

@@ -1,0 +1,243 @@
+"""An experiment as strict frozen models: every key is declared, an unknown one is an error."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+
+Parameters = dict[str, Any]
+FAMILIES = ("collaborative_filtering", "content_based", "factorization")
+METRIC_NAME = re.compile(r"[a-z_]+(@\d+)?(\[.*\])?")
+
+
+class Strict(BaseModel):
+    """No unknown keys, no changes after loading, no NaN or infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class NamedDataset(Strict):
+    """A data set by its name (``recsys_lab datasets`` lists them)."""
+
+    name: str
+    filters: Parameters = Field(default_factory=dict)  # min_rating, k_core, ...: passed to load_dataset
+
+
+class FileDataset(Strict):
+    """An own CSV, TSV or Parquet file; the other keys say how its columns are named."""
+
+    path: Path
+    name: str = ""  # shown in tables; the file's stem when empty
+    user: str = "user_id"
+    item: str = "item_id"
+    rating: str | None = "rating"  # null: implicit feedback
+    timestamp: str | None = "timestamp"  # null: no times
+    sep: str | None = None  # null: found out
+    filters: Parameters = Field(default_factory=dict)
+    licence: str = ""  # shown in MLflow
+    source: str = ""
+
+
+class FixedDataset(Strict):
+    """Given parts of a published split."""
+
+    train: Path
+    test: Path
+    validation: Path | None = None
+    name: str = ""
+    format: Literal["rows", "lists", "candidates"] = "rows"  # "user item [rating [time]]", "user item item ...", ...
+    options: Parameters = Field(default_factory=dict)  # passed to fixed_split
+    licence: str = ""
+    source: str = ""
+
+
+def _kind_of_dataset(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        return {NamedDataset: "named", FileDataset: "file", FixedDataset: "fixed"}.get(type(value), "named")
+    keys = set(value) if isinstance(value, dict) else set()
+    if keys & {"train", "test"}:
+        return "fixed"
+    return "file" if "path" in keys else "named"
+
+
+Dataset = Annotated[
+    Annotated[NamedDataset, Tag("named")] | Annotated[FileDataset, Tag("file")] | Annotated[FixedDataset, Tag("fixed")],
+    Discriminator(_kind_of_dataset),
+]
+
+
+class SplitSpec(BaseModel):
+    """One way to split; the options of a strategy stand beside the keys below and are checked against it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    strategy: str
+    test: float = Field(default=0.2, gt=0)
+    validation: float = Field(default=0.0, ge=0)
+    seed: int = Field(default=42, ge=0)
+    n_folds: int | None = Field(default=None, ge=2)  # k_fold only
+    folds: tuple[int, ...] | None = None  # k_fold only; null = all
+
+    @model_validator(mode="after")
+    def _check_folds(self) -> SplitSpec:
+        if self.strategy != "k_fold":
+            for key in ("n_folds", "folds"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"{key} belongs to strategy k_fold; found strategy {self.strategy!r}")
+            return self
+        wrong = [fold for fold in self.folds or () if not 0 <= fold < self.fold_count]
+        if wrong:
+            raise ValueError(f"folds are 0 ... {self.fold_count - 1}; found {wrong}")
+        return self
+
+    @property
+    def options(self) -> Parameters:
+        """What the strategy takes beside test, validation, seed and the folds."""
+        return dict(self.model_extra or {})
+
+    @property
+    def fold_count(self) -> int:
+        return self.n_folds or 5
+
+    @property
+    def chosen_folds(self) -> tuple[int | None, ...]:
+        """The folds to run; (None,) for a strategy without folds."""
+        if self.strategy != "k_fold":
+            return (None,)
+        return self.folds if self.folds is not None else tuple(range(self.fold_count))
+
+
+class EvaluationSpec(Strict):
+    """The protocol: what is measured and how."""
+
+    task: Literal["ranking", "rating"] = "ranking"
+    cutoffs: tuple[int, ...] = (5, 10, 20)
+    primary: str = ""  # "" = ndcg@10 (ranking; the middle cut-off when 10 is none) or rmse (rating)
+    relevance_threshold: float | None = None  # test ratings from here on are relevant; null = every test row
+    exclude_seen: bool = True
+    rating_fallback: str | None = None
+    metrics: tuple[str, ...] | None = None  # null = the default set
+    candidates: str | None = None
+
+    @field_validator("cutoffs")
+    @classmethod
+    def _positive_cutoffs(cls, cutoffs: tuple[int, ...]) -> tuple[int, ...]:
+        if not cutoffs or min(cutoffs) < 1:
+            raise ValueError(f"cutoffs are list lengths of at least 1, such as [5, 10, 20]; found {list(cutoffs)}")
+        return tuple(sorted(set(cutoffs)))
+
+    @field_validator("primary")
+    @classmethod
+    def _plain_metric_name(cls, primary: str) -> str:
+        if primary and not METRIC_NAME.fullmatch(primary):
+            raise ValueError(f"{primary!r} is no metric name; right would be 'ndcg@10' or 'rmse'")
+        return primary
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_primary(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("primary"):
+            return values
+        if values.get("task") == "rating":
+            return {**values, "primary": "rmse"}
+        cutoffs = values.get("cutoffs") or (5, 10, 20)
+        if not isinstance(cutoffs, (list, tuple)) or not all(isinstance(cutoff, int) for cutoff in cutoffs):
+            return values
+        cutoff = 10 if 10 in cutoffs else sorted(cutoffs)[len(cutoffs) // 2]
+        return {**values, "primary": f"ndcg@{cutoff}"}
+
+    @model_validator(mode="after")
+    def _primary_is_measured(self) -> EvaluationSpec:
+        name, _, cutoff = self.primary.partition("@")
+        if self.task == "ranking" and cutoff and int(cutoff.partition("[")[0]) not in self.cutoffs:
+            raise ValueError(f"primary is {self.primary!r} but cutoffs are {list(self.cutoffs)}; add {cutoff} to cutoffs")
+        if self.task == "rating" and cutoff:
+            raise ValueError(f"primary of a rating task is rmse or mae; found {self.primary!r}")
+        if self.task == "ranking" and name in {"rmse", "mae"}:
+            raise ValueError(f"primary {self.primary!r} needs task: rating")
+        return self
+
+
+class AlgorithmSpec(Strict):
+    """An algorithm and its hyper-parameters; a list where one value is expected is a grid."""
+
+    name: str
+    hyper_parameters: Parameters = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_yaml(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, dict) and len(value) == 1:
+            name, hyper_parameters = next(iter(value.items()))
+            if isinstance(name, str) and isinstance(hyper_parameters, (dict, type(None))):
+                return {"name": name, "hyper_parameters": hyper_parameters or {}}
+        if isinstance(value, dict) and set(value) <= {"name", "hyper_parameters"} and "name" in value:
+            return value
+        raise ValueError(
+            f"an algorithm is a name (UserKNN) or one name with hyper-parameters "
+            f"({{ItemKNN: {{n_neighbors: 100}}}}); found {value!r}"
+        )
+
+
+class Expected(Strict):
+    """A published number and how near we must come."""
+
+    algorithm: str  # the label of the trial
+    metric: str
+    value: float
+    tolerance: float = Field(gt=0)  # absolute
+    source: str
+    split: int = 0
+
+    @model_validator(mode="after")
+    def _tolerance_is_tight(self) -> Expected:
+        if self.value and self.tolerance > abs(self.value) / 10:
+            raise ValueError(f"tolerance {self.tolerance} is above a tenth of the value {self.value}; it proves nothing")
+        return self
+
+
+class Experiment(Strict):
+    """One question, the data, the protocol and the models that are compared."""
+
+    question: str
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]*$")  # the file's stem when empty
+    dataset: Dataset
+    split: tuple[SplitSpec, ...] = (SplitSpec(strategy="temporal_global"),)
+    evaluation: EvaluationSpec = EvaluationSpec(primary="ndcg@10")
+    seeds: tuple[int, ...] = (42,)
+    baselines: tuple[AlgorithmSpec, ...] = ()
+    families: dict[str, tuple[AlgorithmSpec, ...]]
+    expected: tuple[Expected, ...] = ()
+    path: Path | None = Field(default=None, exclude=True)  # the file it was read from; not a key of the file
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _one_split_or_a_list(cls, value: Any) -> Any:
+        return value if isinstance(value, (list, tuple)) else [value]
+
+    @field_validator("families")
+    @classmethod
+    def _known_families(cls, families: dict[str, Any]) -> dict[str, Any]:
+        if not families or not any(families.values()):
+            raise ValueError(f"families has no algorithm; known families: {', '.join(FAMILIES)}")
+        return families
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds are different whole numbers from 0 on, at least one; found {list(seeds)}")
+        return seeds
+
+    @property
+    def dataset_name(self) -> str:
+        """The name of the data in tables and runs."""
+        if self.dataset.name:
+            return self.dataset.name
+        file = self.dataset.path if isinstance(self.dataset, FileDataset) else None
+        return file.stem if file else getattr(self.dataset, "train", Path("data")).parent.name

@@ -1,0 +1,72 @@
+"""Where and by what a run was made: process, commit, package versions, folders."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+
+
+def home() -> Path:
+    """The folder of mlflow.db and outputs/: RECSYS_LAB_HOME, else the checkout, else the working directory."""
+    if os.environ.get("RECSYS_LAB_HOME"):
+        return Path(os.environ["RECSYS_LAB_HOME"]).absolute()
+    return PACKAGE_PARENT if (PACKAGE_PARENT / "pyproject.toml").is_file() else Path.cwd()
+
+
+def process_tags() -> dict[str, str]:
+    """What tells this process from every other one, also after a restart with the same number."""
+    return {"host": socket.gethostname(), "pid": str(os.getpid()), "pid_started": _started(os.getpid())}
+
+
+def _started(pid: int) -> str:
+    return f"{psutil.Process(pid).create_time():.1f}"
+
+
+def is_dead(tags: dict[str, str]) -> bool:
+    """Whether the process of ``process_tags`` has ended; False when it ran on another machine, as nobody knows."""
+    if tags.get("host") != socket.gethostname() or not tags.get("pid", "").isdigit():
+        return False
+    try:
+        process = psutil.Process(int(tags["pid"]))
+        started = float(tags.get("pid_started") or "nan")
+        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - started) > 2.0
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False
+
+
+@cache
+def git_tags() -> dict[str, str]:
+    """Commit and dirty flag of the checkout; "unknown" outside one."""
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        return {"git_commit": "unknown", "git_dirty": "unknown"}
+    return {"git_commit": commit, "git_dirty": str(bool(_git("status", "--porcelain"))).lower()}
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=PACKAGE_PARENT, capture_output=True, text=True, check=True, timeout=20
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+@cache
+def versions() -> str:
+    """Python, platform and every installed package with its version, one a line."""
+    packages = {dist.metadata["Name"]: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
+    lines = [f"{name}=={packages[name]}" for name in sorted(packages, key=str.lower)]
+    return "\n".join([f"# Python {platform.python_version()} on {platform.platform()}", *lines]) + "\n"
