@@ -200,4 +200,3 @@ def _known_keys(parents: tuple[int | str, ...]) -> list[str]:
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
-

@@ -153,7 +153,9 @@ class EvaluationSpec(Strict):
     def _primary_is_measured(self) -> EvaluationSpec:
         name, _, cutoff = self.primary.partition("@")
         if self.task == "ranking" and cutoff and int(cutoff.partition("[")[0]) not in self.cutoffs:
-            raise ValueError(f"primary is {self.primary!r} but cutoffs are {list(self.cutoffs)}; add {cutoff} to cutoffs")
+            raise ValueError(
+                f"primary is {self.primary!r} but cutoffs are {list(self.cutoffs)}; add {cutoff} to cutoffs"
+            )
         if self.task == "rating" and cutoff:
             raise ValueError(f"primary of a rating task is rmse or mae; found {self.primary!r}")
         if self.task == "ranking" and name in {"rmse", "mae"}:
@@ -197,7 +199,9 @@ class Expected(Strict):
     @model_validator(mode="after")
     def _tolerance_is_tight(self) -> Expected:
         if self.value and self.tolerance > abs(self.value) / 10:
-            raise ValueError(f"tolerance {self.tolerance} is above a tenth of the value {self.value}; it proves nothing")
+            raise ValueError(
+                f"tolerance {self.tolerance} is above a tenth of the value {self.value}; it proves nothing"
+            )
         return self
 
 

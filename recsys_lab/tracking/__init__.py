@@ -1,7 +1,7 @@
 """Results in MLflow: where they are kept, how trials are written and found again."""
 
-from recsys_lab.tracking.environment import git_tags, home, is_dead, process_tags, versions
-from recsys_lab.tracking.names import NOTEBOOK, TRIAL, metric_key, page, run_page, shown_metrics
+from recsys_lab.tracking.environment import die_with_parent, git_tags, home, is_dead, process_tags, versions
+from recsys_lab.tracking.names import NOTEBOOK, TRIAL, metric_key, page, run_page, shown_metrics, shown_names
 from recsys_lab.tracking.store import (
     Run,
     close_stale_runs,
@@ -36,6 +36,7 @@ __all__ = [
     "Run",
     "begin_trial",
     "close_stale_runs",
+    "die_with_parent",
     "experiment_id",
     "fail_trial",
     "failure_message",
@@ -60,6 +61,7 @@ __all__ = [
     "process_tags",
     "run_page",
     "shown_metrics",
+    "shown_names",
     "stale_runs",
     "start_run",
     "store_exists",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
 TRIAL, NOTEBOOK = "trial", "notebook"  # values of the tag "kind"
@@ -50,13 +51,19 @@ def metric_key(name: str) -> str:
     return f"{group}/{clean}"
 
 
-def shown_metrics(summary: Mapping[str, float], primary: str) -> dict[str, float]:
-    """At most about 15 of an evaluation's means, under their MLflow names: those at the primary metric's cut-off."""
+def shown_names(names: Iterable[str], primary: str) -> list[str]:
+    """Those of ``names`` that are shown: at the primary metric's cut-off, at most about 15."""
     cutoff = primary.partition("@")[2].partition("[")[0]
-    wanted = {primary, *_SHOWN_ALONE}
-    if cutoff:
-        wanted |= {f"{name}@{cutoff}" for names in _SHOWN.values() for name in names}
-    return {metric_key(name): float(value) for name, value in summary.items() if name in wanted and value == value}
+    wanted = [primary]
+    for group in ("ranking", "beyond"):
+        wanted += [f"{name}@{cutoff}" for name in _SHOWN[group] if cutoff]
+    there = set(names)
+    return [name for name in dict.fromkeys([*wanted, *_SHOWN_ALONE]) if name in there]
+
+
+def shown_metrics(means: Mapping[str, float], primary: str) -> dict[str, float]:
+    """The shown ones of an evaluation's means under their MLflow names; missing values are left out."""
+    return {metric_key(name): float(means[name]) for name in shown_names(means, primary) if not math.isnan(means[name])}
 
 
 def page(experiment_id: str, primary: str, base: str) -> str:

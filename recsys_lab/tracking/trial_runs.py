@@ -63,7 +63,12 @@ def finish_trial(
         **evaluation.parameters,
     }
     cost = evaluation.cost
-    means = {**evaluation.summary, "fit_s": cost.fit_s, "ms_per_user": cost.ms_per_user, "peak_rss_mb": cost.peak_rss_mb}
+    means = {
+        **evaluation.summary,
+        "fit_s": cost.fit_s,
+        "ms_per_user": cost.ms_per_user,
+        "peak_rss_mb": cost.peak_rss_mb,
+    }
     metrics = shown_metrics(means, experiment.evaluation.primary)
     tags = {
         "dataset_hash": evaluation.dataset_hash,
@@ -84,7 +89,9 @@ def finish_trial(
         name=trial.dataset,
         digest=evaluation.dataset_hash,
         source=_json({key: info.get(key) for key in ("name", "version", "url", "licence", "raw_sha256")}),
-        profile=_json({"rows": len(data), "users": data.n_users, "items": data.n_items, "filters": info.get("filters")}),
+        profile=_json(
+            {"rows": len(data), "users": data.n_users, "items": data.n_items, "filters": info.get("filters")}
+        ),
         context=card.strategy,
     )
     store.log(run, metrics=metrics, params=params, tags=tags)

@@ -29,3 +29,8 @@ of the experiment from MLflow; without, it runs the small experiment itself (``o
 
 By hand in JupyterLab logging is off and nothing is left behind: no database, no folder, no lock.
 """
+
+from recsys_lab.trials.prepare import load_data, make_splits
+from recsys_lab.trials.work import FamilyWork, open_family
+
+__all__ = ["FamilyWork", "load_data", "make_splits", "open_family"]

@@ -1,0 +1,225 @@
+"""``open_family`` and what it gives: the trials of one notebook, run or read back, and their tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from recsys_lab import tracking
+from recsys_lab.algorithms.base import Algorithm
+from recsys_lab.data.interactions import Interactions
+from recsys_lab.evaluation import Evaluation, evaluate
+from recsys_lab.experiment import FAMILIES, Experiment, Trial, expand, load_experiment, select
+from recsys_lab.splits import Split
+from recsys_lab.trials.prepare import load_data, make_splits
+
+LOWER_IS_BETTER = ("rmse", "mae", "gini", "arp")
+
+
+def open_family(
+    experiment: str | Path | Experiment = "",
+    family: str | None = None,
+    *,
+    split: int = 0,
+    fold: int = -1,
+    seed: int | None = None,
+    log: bool | None = None,
+    overrides: Sequence[str] = (),
+) -> FamilyWork:
+    """Load the data, make the split and list the trials of ``family`` (None = all families) with the baselines.
+
+    ``fold=-1`` means all folds of a k_fold; ``seed=None`` the experiment's first. ``log=None`` records in MLflow only
+    inside a notebook that the runner started. Raises ValueError for an unknown family, split or fold.
+    """
+    spec = experiment if isinstance(experiment, Experiment) else load_experiment(experiment, overrides)
+    if family is not None and family not in spec.families:
+        known = ", ".join(spec.families)
+        hint = "" if family in FAMILIES else f"; families are called {', '.join(FAMILIES)}"
+        raise ValueError(f"the experiment {spec.name!r} has no family {family!r}; it has {known}{hint}")
+    if seed is not None and seed not in spec.seeds:
+        spec = spec.model_copy(update={"seeds": (seed,)})
+    chosen = spec.seeds[0] if seed is None else seed
+    if log is None:
+        log = "RECSYS_LAB_NOTEBOOK" in os.environ
+    if os.environ.get("RECSYS_LAB_NOTEBOOK"):
+        tracking.die_with_parent()
+    data = load_data(spec)
+    splits = make_splits(spec, split, fold, data)
+    trials = select(expand(spec), family=family, split=split, fold=fold, seed=chosen)
+    return FamilyWork(experiment=spec, family=family, data=data, splits=splits, trials=trials, log=bool(log))
+
+
+@dataclass(eq=False, kw_only=True)
+class FamilyWork:
+    """The trials of one notebook. ``evaluations`` and ``algorithms`` belong to ``split``, the first of ``splits``."""
+
+    experiment: Experiment
+    family: str | None
+    data: Interactions
+    splits: list[Split]
+    trials: list[Trial]
+    log: bool = False
+    fold_evaluations: dict[int, dict[str, Evaluation]] = field(default_factory=dict)  # fold (0 without folds) -> label
+    algorithms: dict[str, Algorithm] = field(default_factory=dict)  # fitted on split.train in this process
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        labels = dict.fromkeys(trial.label for trial in self.trials)
+        return f"FamilyWork({self.experiment.name}, {self.family or 'all families'}: {', '.join(labels)})"
+
+    @property
+    def split(self) -> Split:
+        return self.splits[0]
+
+    @property
+    def evaluations(self) -> dict[str, Evaluation]:
+        """What was measured on ``split``, by label."""
+        return self.fold_evaluations.get(self._first_fold, {})
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Labels of the baselines, the Oracle left out: it is a reference, nothing to be beaten."""
+        return tuple(
+            dict.fromkeys(trial.label for trial in self.trials if trial.is_baseline and trial.algorithm != "Oracle")
+        )
+
+    @cached_property
+    def _first_fold(self) -> int:
+        return self.splits[0].card.fold or 0
+
+    def run(self, *, progress: bool = True) -> dict[str, Evaluation]:
+        """Fit and evaluate every trial, or read it back when it is finished; the evaluations of ``split`` by label.
+
+        A failing algorithm is recorded in ``failures`` (and in MLflow) and left out; the others go on.
+        """
+        # baselines last: another notebook has probably finished them by then
+        ordered = sorted(self.trials, key=lambda trial: trial.is_baseline)
+        bar = _bar(ordered, progress)
+        for trial in bar:
+            if progress:
+                bar.set_postfix_str(trial.label)
+            evaluation = self._logged(trial) if self.log else self._tried(trial)
+            if evaluation is not None:
+                self.fold_evaluations.setdefault(trial.fold or 0, {})[trial.label] = evaluation
+            _tell_runner(trial)
+        written = list(dict.fromkeys(trial.label for trial in self.trials))
+        for fold, found in self.fold_evaluations.items():
+            self.fold_evaluations[fold] = {label: found[label] for label in written if label in found}
+        return self.evaluations
+
+    def table(self, metrics: Sequence[str] | None = None) -> pd.DataFrame:
+        """Model × metrics, the best first by the primary metric; means over folds. Run first.
+
+        ``metrics=None``: those shown in MLflow, at the primary metric's cut-off, and the costs.
+        """
+        rows: dict[str, dict[str, list[float]]] = {}
+        for found in self.fold_evaluations.values():
+            for label, evaluation in found.items():
+                row = rows.setdefault(label, {})
+                for name, value in _values(evaluation).items():
+                    row.setdefault(name, []).append(value)
+        frame = pd.DataFrame(
+            {label: {name: _mean(values) for name, values in row.items()} for label, row in rows.items()}
+        ).T
+        primary = self.experiment.evaluation.primary
+        if metrics is None:
+            metrics = tracking.shown_names(list(frame.columns), primary)
+        frame = frame.reindex(columns=list(metrics)).rename_axis("model")
+        if primary not in frame.columns or frame.empty:
+            return frame
+        ascending = primary.startswith(LOWER_IS_BETTER)
+        return frame.sort_values(primary, ascending=ascending, kind="stable")
+
+    def algorithm(self, label: str) -> Algorithm:
+        """The algorithm fitted on ``split.train``; fitted now when its trial was read back from MLflow."""
+        if label not in self.algorithms:
+            known = {trial.label: trial for trial in self.trials if (trial.fold or 0) == self._first_fold}
+            if label not in known:
+                raise ValueError(f"no model is called {label!r} here; there are {', '.join(known)}")
+            self.algorithms[label] = known[label].make().fit(self.split.train)
+        return self.algorithms[label]
+
+    def _tried(self, trial: Trial) -> Evaluation | None:
+        try:
+            return self._evaluate(trial)
+        except Exception as error:  # one failing algorithm must not stop the others
+            self._note_failure(trial, error)
+            return None
+
+    def _logged(self, trial: Trial) -> Evaluation | None:
+        tracking.init_store(self.experiment.name)
+        with tracking.lock(f"trial-{trial.trial_id}"):  # another process at the same trial finishes it for us
+            run = tracking.find_trial(self.experiment.name, trial.trial_id)
+            if run is not None:
+                try:
+                    return tracking.load_evaluation(run)
+                except FileNotFoundError:
+                    pass  # the artifacts were deleted: measured again below
+            run = tracking.begin_trial(self.experiment, trial)
+            try:
+                evaluation = self._evaluate(trial)
+                tracking.finish_trial(run, self.experiment, trial, evaluation, self._split_of(trial), self.data)
+            except Exception as error:
+                tracking.fail_trial(run, error)
+                self._note_failure(trial, error)
+                return None
+            except BaseException:  # Ctrl-C
+                tracking.finish(run, "KILLED")
+                raise
+        return evaluation
+
+    def _evaluate(self, trial: Trial) -> Evaluation:
+        algorithm, spec = trial.make(), self.experiment.evaluation
+        split = self._split_of(trial)
+        evaluation = evaluate(
+            algorithm,
+            split,
+            cutoffs=spec.cutoffs,
+            metrics=spec.metrics,
+            candidates=spec.candidates,
+            task=spec.task,
+            relevance_threshold=spec.relevance_threshold,
+            exclude_seen=spec.exclude_seen,
+            rating_fallback=spec.rating_fallback,
+        )
+        if split is self.split:
+            self.algorithms[trial.label] = algorithm
+        return evaluation
+
+    def _split_of(self, trial: Trial) -> Split:
+        return next(split for split in self.splits if split.card.fold == trial.fold)
+
+    def _note_failure(self, trial: Trial, error: BaseException) -> None:
+        where = "" if trial.fold is None else f"fold {trial.fold}: "
+        self.failures.setdefault(trial.label, where + tracking.failure_message(error))
+
+
+def _values(evaluation: Evaluation) -> dict[str, float]:
+    cost = evaluation.cost
+    return {**evaluation.summary, "fit_s": cost.fit_s, "ms_per_user": cost.ms_per_user, "peak_rss_mb": cost.peak_rss_mb}
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(pd.Series(list(values), dtype=float).mean())
+
+
+def _bar(trials: list[Trial], progress: bool) -> Any:
+    if not progress:
+        return trials
+    from tqdm.auto import tqdm
+
+    return tqdm(trials, desc="trials", unit="trial", leave=False)
+
+
+def _tell_runner(trial: Trial) -> None:
+    """One line more in the file the runner reads for its progress bar."""
+    path = os.environ.get("RECSYS_LAB_PROGRESS")
+    if path:
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(f"{trial.label}\n")
