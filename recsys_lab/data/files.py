@@ -1,0 +1,181 @@
+"""Own data: a CSV, TSV or Parquet file, or a frame, checked row by row and turned into Interactions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recsys_lab.data import filters
+from recsys_lab.data.content import Features, label_features, stack_features, with_features, word_features
+from recsys_lab.data.interactions import Interactions
+from recsys_lab.data.rows import check_ids, check_ratings, check_times
+from recsys_lab.data.sources import find_path
+from recsys_lab.data.text_files import SEPARATORS, Table, from_frame, guess_separator, read_table
+
+LABELS = {"genres": "genre", "tags": "tag"}  # columns of an items table that become features by themselves
+
+
+def read_interactions(
+    path_or_frame: str | Path | pd.DataFrame,
+    *,
+    user: str = "user_id",
+    item: str = "item_id",
+    rating: str | None = "rating",
+    timestamp: str | None = "timestamp",
+    sep: str | None = None,
+    duplicates: str = "error",
+    encoding: str = "utf-8",
+    columns: Sequence[str] | None = None,
+    ids: str = "auto",
+    time_unit: str = "s",
+    items: str | Path | pd.DataFrame | None = None,
+    labels: Sequence[str] | None = None,
+    name: str | None = None,
+) -> Interactions:
+    """Interactions from a file or frame of one row an interaction; other columns are ignored.
+
+    ``user``, ``item``, ``rating``, ``timestamp`` are the names of the columns; ``rating=None`` for implicit feedback
+    (every rating is 1), ``timestamp=None`` when there are no times. ``sep=None``: Parquet by the suffix .parquet or
+    .pq, tab for .tsv and .tab, else comma; .gz is unpacked. ``columns`` names those of a file without a header.
+
+    ``duplicates``: what to do with a (user, item) pair in several rows: "error", "keep_last", "keep_first" (by time,
+    else by position), "mean" or "sum" of the ratings. ``ids``: "auto" takes whole numbers as int64 (not with leading
+    zeros: 007 stays text), else text; "str" takes all as text. Times are numbers in ``time_unit`` ("s", "ms", "us",
+    "ns") since 1970, or ISO dates, which become Unix seconds (UTC where no zone is given).
+
+    ``items`` is a file or frame of one row an item, with a column named as ``item``; its other columns come along, and
+    items without interactions join the catalogue. ``labels`` names its columns that hold labels as ``Drama|Comedy``;
+    None takes genres and tags where they exist, else the words of the titles. They become ``item_features``.
+
+    A row that is not right is a ValueError with file, line and what would be right. No row is dropped silently: what
+    the duplicates policy joined is in ``catalogue.info["filters"]``.
+    """
+    if duplicates not in filters.POLICIES:
+        raise ValueError(
+            f"unknown duplicates policy {duplicates!r}{filters.suggestion(duplicates, filters.POLICIES)}. "
+            f"Known: {filters.known(filters.POLICIES)}"
+        )
+    table, info = _open(path_or_frame, sep, encoding, columns, name)
+    _check_columns(table, {"user": user, "item": item, "rating": rating, "timestamp": timestamp})
+    frame = pd.DataFrame({user: check_ids(table.columns[user], user, table.place, ids)})
+    frame[item] = check_ids(table.columns[item], item, table.place, ids)
+    if rating is not None:
+        frame[rating] = check_ratings(table.columns[rating], rating, table.place)
+    if timestamp is not None:
+        frame[timestamp], info["times"] = check_times(table.columns[timestamp], timestamp, table.place, time_unit)
+    known = None if items is None else _items_table(items, item, frame[item], sep, encoding, ids)
+    data = Interactions.from_frame(
+        frame, user=user, item=item, rating=rating, timestamp=timestamp, items=known, info=info
+    )
+    if known is not None:
+        data = _with_content(data, labels)
+    if duplicates == "error":
+        _no_duplicates(data, table)
+        return data
+    return filters.duplicates(data, duplicates)
+
+
+def _open(
+    source: str | Path | pd.DataFrame, sep: str | None, encoding: str, columns: Sequence[str] | None, name: str | None
+) -> tuple[Table, dict[str, Any]]:
+    info: dict[str, Any] = {"name": name or "own data", "version": "", "url": "", "licence": "", "filters": []}
+    if isinstance(source, pd.DataFrame):
+        table = from_frame(source)
+        info["source"] = "a frame"
+    else:
+        path = find_path(source)
+        table = read_table(path, sep, encoding, columns)
+        with path.open("rb") as handle:
+            info["raw_sha256"] = hashlib.file_digest(handle, "sha256").hexdigest()
+        info.update(name=name or path.stem, source=str(path))
+    if not table.n_rows:
+        raise ValueError(f"{table.where} has no rows; expected one for each interaction")
+    return table, info
+
+
+def _check_columns(table: Table, wanted: dict[str, str | None]) -> None:
+    named = [column for column in wanted.values() if column is not None]
+    found = list(table.columns)
+    for role, column in wanted.items():
+        if column is None or column in table.columns:
+            continue
+        if len(found) == 1 and table.separator is not None:
+            sep = guess_separator(found[0], named)
+            if sep is not None and sep != table.separator:
+                raise ValueError(
+                    f"{table.where}, line 1: one column {found[0]!r} was found with the separator "
+                    f"{SEPARATORS.get(table.separator, repr(table.separator))}; the file seems to be separated by "
+                    f"{SEPARATORS[sep]}: pass sep={sep!r}"
+                )
+        without = f"; pass {role}=None if the data have none" if role in ("rating", "timestamp") else ""
+        raise ValueError(
+            f"{table.where} has no column {column!r}{filters.suggestion(column, found)}. Its columns: "
+            f"{filters.known(found)}. Name the right one with {role}=...{without}"
+        )
+    if len(set(named)) != len(named):
+        raise ValueError(f"user, item, rating and timestamp must be different columns, found {filters.known(named)}")
+
+
+def _no_duplicates(data: Interactions, table: Table) -> None:
+    pairs = pd.Series(data.users.astype(np.int64) * data.n_items + data.items)
+    again = pairs.duplicated().to_numpy()
+    if not again.any():
+        return
+    second = int(np.argmax(again))
+    first = int(np.argmax(pairs.to_numpy() == pairs.iloc[second]))
+    user, item = data.catalogue.user_ids[data.users[first]], data.catalogue.item_ids[data.items[first]]
+    raise ValueError(
+        f"{table.place(second)}: user {user!r} has item {item!r} a second time (first: {table.place(first)}); "
+        f"{again.sum():,} rows repeat a pair. Pass duplicates= {filters.known(filters.POLICIES[1:])}"
+    )
+
+
+def _items_table(
+    source: str | Path | pd.DataFrame, item: str, used: pd.Series, sep: str | None, encoding: str, ids: str
+) -> pd.DataFrame:
+    """The items table, indexed by item id of the same kind as in the interactions."""
+    if isinstance(source, pd.DataFrame) and item not in source.columns and source.index.name == item:
+        source = source.reset_index()
+    table = from_frame(source, "the items frame") if isinstance(source, pd.DataFrame) else None
+    if table is None:
+        path = find_path(source)  # type: ignore[arg-type]
+        table = read_table(path, None if path.suffix else sep, encoding, None)
+    _check_columns(table, {"item": item})
+    text = used.dtype == object or pd.api.types.is_string_dtype(used.dtype)
+    index = check_ids(table.columns[item], item, table.place, "str" if text else ids)
+    if not text and index.dtype == object:
+        raise ValueError(
+            f"{table.where}: the ids in {item!r} are text, such as {index[0]!r}, but whole numbers in the "
+            'interactions; make them one kind, or pass ids="str"'
+        )
+    again = pd.Index(index).duplicated()
+    if again.any():
+        row = int(np.argmax(again))
+        raise ValueError(f"{table.place(row)}: item {index[row]!r} stands there a second time; give each item one row")
+    others = {name: column.to_pandas() for name, column in table.columns.items() if name != item}
+    frame = pd.DataFrame({name: column.to_numpy() for name, column in others.items()}, index=pd.Index(index, name=item))
+    return frame
+
+
+def _with_content(data: Interactions, labels: Sequence[str] | None) -> Interactions:
+    table = data.catalogue.items
+    chosen = [name for name in LABELS if name in table.columns] if labels is None else list(labels)
+    for name in chosen:
+        if name not in table.columns:
+            raise ValueError(
+                f"the items have no column {name!r}{filters.suggestion(name, table.columns)}. "
+                f"Their columns: {filters.known(table.columns)}"
+            )
+    parts: list[Features] = [label_features(table[name], LABELS.get(name, name)) for name in chosen]
+    if labels is None and not chosen and "title" in table.columns:
+        parts = [word_features(table["title"])]
+    if not parts:
+        return data
+    data = with_features(data, stack_features(parts))
+    return replace(data, catalogue=replace(data.catalogue, info={**data.catalogue.info, "labels": chosen or ["title"]}))

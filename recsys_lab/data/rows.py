@@ -1,0 +1,180 @@
+"""Checks of the columns of own data: ids, ratings, times. An error names the place, what is there and what is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from recsys_lab.data.interactions import Float32, Int64
+
+Place = Callable[[int], str]
+
+# what programs write where nothing is known; "NA" and "None" may be ids
+MISSING = ("", "nan", "NaN", "NULL", "null", "<NA>", "\\N")
+WHOLE = r"^-?(0|[1-9][0-9]*)$"
+UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+LATEST = 100_000_000_000  # seconds: the year 5138
+
+
+def check_ids(column: pa.ChunkedArray, name: str, place: Place, kind: str = "auto") -> NDArray[Any]:
+    """Ids as int64, or as str objects where one is not a whole number.
+
+    ``kind``: "auto", "int" or "str". Ids with leading zeros make the whole column strings. A column of whole numbers
+    and other text is an error under "auto": nearly always one of both is a slip.
+    """
+    if kind not in ("auto", "int", "str"):
+        raise ValueError(f'ids must be "auto", "int" or "str", found {kind!r}')
+    _no_missing(column, name, place, "an id")
+    if pa.types.is_integer(column.type):
+        whole = column.cast(pa.int64()).to_numpy()
+        return _as_str(column) if kind == "str" else whole
+    if pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
+        raise ValueError(
+            f"{place(0)}: column {name!r} holds {column.type} values, such as {column[0].as_py()!r}; "
+            "ids are whole numbers or strings: cast the column before"
+        )
+    text = _strings(column)
+    if kind == "str":
+        return _as_str(text)
+    numeric = pc.match_substring_regex(text, WHOLE).to_numpy()
+    if numeric.all():
+        return _as_int(text, name, place, kind)
+    zeros = pc.match_substring_regex(text, r"^-?0[0-9]+$").to_numpy()
+    if kind == "auto" and (zeros.any() or not numeric.any()):
+        _no_decimals(text, name, place)
+        return _as_str(text)
+    odd = numeric if numeric.sum() < len(numeric) / 2 and kind == "auto" else ~numeric
+    row = int(np.argmax(odd))
+    others = "whole numbers" if not numeric[row] else "text"
+    advice = "" if kind == "int" else ' If both are meant, pass ids="str".'
+    raise ValueError(
+        f"{place(row)}: column {name!r} has the id {text[row].as_py()!r}, but most ids there are {others}; "
+        f"ids must be of one kind.{advice}"
+    )
+
+
+def check_ratings(column: pa.ChunkedArray, name: str, place: Place) -> Float32:
+    """Ratings as float32; ValueError for missing, non-numeric and non-finite ones."""
+    _no_missing(column, name, place, "a rating")
+    if not _is_number(column.type):
+        text = _strings(column)
+        values = pd.to_numeric(pd.Series(text.to_pandas()), errors="coerce").to_numpy(dtype=np.float64)
+        wrong = np.isnan(values)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            found = text[row].as_py()
+            comma = found.replace(",", "", 1).strip("+-").isdigit()
+            advice = "write a point, not a comma" if comma else "expected a finite number"
+            raise ValueError(f"{place(row)}: the {name} {found!r} is not a number; {advice}")
+    else:
+        values = column.cast(pa.float64()).to_numpy()
+    with np.errstate(over="ignore"):
+        ratings = values.astype(np.float32)
+    wrong = ~np.isfinite(ratings)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(f"{place(row)}: the {name} {values[row]} is not finite; expected a finite number (float32)")
+    return ratings
+
+
+def check_times(column: pa.ChunkedArray, name: str, place: Place, unit: str = "s") -> tuple[Int64, str]:
+    """Unix seconds (int64), and in words how they were read.
+
+    Numbers count ``unit`` ("s", "ms", "us", "ns") since 1970; fractions of seconds are cut off. Otherwise every value
+    must be an ISO 8601 date or time, such as 2024-05-01 or 2024-05-01T12:30:00+02:00; UTC where no zone is given.
+    """
+    if unit not in UNITS:
+        raise ValueError(f"time_unit must be one of {', '.join(UNITS)}; found {unit!r}")
+    _no_missing(column, name, place, "a time")
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        moments = pd.to_datetime(pd.Series(column.to_pandas()), utc=True)
+        return _seconds(moments), f"dates in {name!r} converted to Unix seconds (UTC)"
+    if _is_number(column.type):
+        numbers = column.cast(pa.float64()).to_numpy()
+    else:
+        text = pd.Series(_strings(column).to_pandas())
+        numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
+        if np.isnan(numbers).any():
+            return _iso(text, numbers, name, place), f"ISO dates in {name!r} converted to Unix seconds (UTC)"
+    seconds = numbers / UNITS[unit]
+    wrong = ~((seconds >= 0) & (seconds < LATEST))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        late = np.isfinite(seconds[row]) and seconds[row] > 0 and unit == "s"
+        advice = 'it looks like milliseconds: pass time_unit="ms"' if late else f"expected {unit} since 1970, 0 or more"
+        raise ValueError(f"{place(row)}: the {name} {numbers[row]:.15g} is no time; {advice}")
+    return np.floor(seconds).astype(np.int64), f"{name!r} is in {unit} since 1970"
+
+
+def _iso(text: pd.Series, numbers: NDArray[np.float64], name: str, place: Place) -> Int64:
+    moments = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
+    wrong = moments.isna().to_numpy()
+    if np.isfinite(numbers).any():  # some are numbers: the minority is wrong
+        wrong = np.isfinite(numbers) if np.isnan(numbers).sum() > len(numbers) / 2 else np.isnan(numbers)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"{place(row)}: the {name} {text.iloc[row]!r} is no time like the others; expected Unix seconds in every "
+            "row, or an ISO date such as 2024-05-01T12:30:00 in every row"
+        )
+    seconds = _seconds(moments)
+    if (seconds < 0).any():
+        row = int(np.argmax(seconds < 0))
+        raise ValueError(f"{place(row)}: the {name} {text.iloc[row]!r} is before 1970; expected a later time")
+    return seconds
+
+
+def _seconds(moments: pd.Series) -> Int64:
+    return moments.to_numpy(dtype="datetime64[s]").astype(np.int64)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.utf8_trim_whitespace(column.cast(pa.string()))
+
+
+def _no_missing(column: pa.ChunkedArray, name: str, place: Place, what: str) -> None:
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        missing = pc.fill_null(pc.is_in(_strings(column), value_set=pa.array(MISSING)), True)
+    else:
+        missing = pc.is_null(column, nan_is_null=True)
+    found = missing.to_numpy()
+    if found.any():
+        row = int(np.argmax(found))
+        raise ValueError(
+            f"{place(row)}: column {name!r} has no value ({column[row].as_py()!r}), one of {found.sum():,} such rows; "
+            f"every row needs {what}: complete or remove these rows"
+        )
+
+
+def _no_decimals(text: pa.ChunkedArray, name: str, place: Place) -> None:
+    decimal = pc.match_substring_regex(text, r"^-?[0-9]+\.[0-9]*$").to_numpy()
+    if decimal.all():
+        raise ValueError(
+            f"{place(0)}: column {name!r} has ids like {text[0].as_py()!r}; write whole numbers, "
+            'or pass ids="str" to take them as text'
+        )
+
+
+def _as_int(text: pa.ChunkedArray, name: str, place: Place, kind: str) -> NDArray[Any]:
+    try:
+        whole: NDArray[Any] = text.cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid as error:
+        if kind == "int":
+            raise ValueError(f'{place(0)}: column {name!r} has ids beyond 64 bits; pass ids="str"') from error
+        return _as_str(text)
+    return whole
+
+
+def _as_str(column: pa.ChunkedArray) -> NDArray[Any]:
+    values: NDArray[Any] = column.cast(pa.string()).to_numpy()
+    return values
