@@ -73,6 +73,7 @@ def trade_off(
     y_label: str = "",
     log_x: bool = False,
     less_x_is_better: bool = False,
+    less_y_is_better: bool = False,
 ) -> Plot:
     """Models as points of two columns; a line joins those that no other model beats in both.
 
@@ -82,7 +83,7 @@ def trade_off(
     _columns(table, (x, y), "trade_off")
     if "status" in table:
         table = table[table["status"] != "reference"]
-    table = table.dropna(subset=[x, y]).sort_values(y, ascending=False, kind="stable")
+    table = table.dropna(subset=[x, y]).sort_values(y, ascending=less_y_is_better, kind="stable")
     xs, ys = table[x].to_numpy(dtype=np.float64), table[y].to_numpy(dtype=np.float64)
     if log_x and len(xs):
         xs = np.maximum(xs, 0.5 * xs[xs > 0].min() if (xs > 0).any() else 1.0)
@@ -94,14 +95,14 @@ def trade_off(
             axes.set_xscale("log")
             plain_ticks(axes.xaxis)
         axes.grid()
-        front = _front(-xs if less_x_is_better else xs, ys)
+        front = _front(-xs if less_x_is_better else xs, -ys if less_y_is_better else ys)
         axes.plot(xs[front], ys[front], color=MUTED, lw=1, ls=(0, (4, 3)), zorder=1)
         axes.scatter(xs, ys, s=46, c=[family_colour(name) for name in families], edgecolors="white", zorder=3)
         axes.margins(0.09, 0.1)
         axes.set(xlabel=x_label or words(x), ylabel=y_label or words(y))
         _family_key(axes, [family for family in FAMILY_COLOURS if family in families])
         axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())  # the labels need final limits
-        place_labels(axes, xs, ys, [short(str(name), 30) for name in table.index])
+        place_labels(axes, xs, ys, [short(str(name), 30) for name in table.index], line=(xs[front], ys[front]))
     return figure
 
 

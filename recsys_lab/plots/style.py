@@ -88,11 +88,11 @@ def to_png(figure: Figure, dpi: int = 160) -> bytes:
     return buffer.getvalue()
 
 
-def to_svg(figure: Figure) -> str:
-    """The figure as SVG text with selectable words and a clear background; the same figure gives the same text."""
+def to_svg(figure: Figure, *, transparent: bool = True) -> str:
+    """The figure as SVG text with selectable words; the same figure gives the same text."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "recsys_lab"}):
-        figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
+        figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=transparent, metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
@@ -123,12 +123,17 @@ def plain_ticks(axis: Any) -> None:
 
 
 def place_labels(
-    axes: Any, x: Sequence[float] | Float64, y: Sequence[float] | Float64, labels: Sequence[str], **style: Any
+    axes: Any,
+    x: Sequence[float] | Float64,
+    y: Sequence[float] | Float64,
+    labels: Sequence[str],
+    line: tuple[Float64, Float64] | None = None,
 ) -> None:
     """Write a label beside each point, where it covers neither another label nor a point, if there is such a place.
 
-    Places are tried from near to far; a label that had to go far gets a thin line to its point. Limits and scales of
-    the axes must be final. Points are served in the given order, so put the important ones first.
+    ``line`` (x, y) is a drawn line to keep clear of, too. Places are tried from near to far; a label that had to go
+    far gets a thin line to its point. Limits and scales of the axes must be final. Points are served in the given
+    order, so put the important ones first.
     """
     figure = axes.figure
     figure.draw_without_rendering()  # the layout is only known after a draw
@@ -137,9 +142,14 @@ def place_labels(
     frame = axes.get_window_extent(renderer)
     scale = figure.dpi / 72
     taken = [(px - 4 * scale, py - 4 * scale, px + 4 * scale, py + 4 * scale) for px, py in points]
+    if line is not None and len(line[0]):
+        corners = axes.transData.transform(np.column_stack(line))
+        steps = np.linspace(0, len(corners) - 1, 40 * len(corners))
+        along = [np.interp(steps, np.arange(len(corners)), corners[:, side]) for side in (0, 1)]
+        taken += [(px - scale, py - scale, px + scale, py + scale) for px, py in zip(*along)]
     directions = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)]
     for point, label in zip(points, labels):
-        text = axes.annotate(label, (0, 0), xycoords="figure pixels", **{"fontsize": 8.5, "color": INK, **style})
+        text = axes.annotate(label, (0, 0), xycoords="figure pixels", fontsize=8.5)
         extent = text.get_window_extent(renderer)
         width, height = extent.width, extent.height
         best: tuple[float, tuple[float, float, float, float]] | None = None
@@ -149,22 +159,24 @@ def place_labels(
                 low = point[1] + dy * distance * scale - (height if dy < 0 else height / 2 if dy == 0 else 0)
                 box = (left, low, left + width, low + height)
                 outside = max(0.0, frame.x0 - left, left + width - frame.x1, frame.y0 - low, low + height - frame.y1)
-                cost = sum(_overlap(box, other) for other in taken) + outside * height + distance * scale * 0.5
+                cost = _overlap(box, np.asarray(taken)) + outside * height + distance * scale * 0.5
                 if best is None or cost < best[0]:
                     best = (cost, box)
         assert best is not None
         box = best[1]
         taken.append(box)
         text.remove()
-        _write(axes, point, box, label, scale, style)
+        _write(axes, point, box, label, scale)
 
 
-def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    """Area shared by two boxes (left, low, right, high), in pixels."""
-    return float(max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1])))
+def _overlap(box: tuple[float, float, float, float], others: Float64) -> float:
+    """Area of a box (left, low, right, high) that others (n, 4) cover, in square pixels."""
+    width = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0])
+    height = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
+    return float((np.maximum(width, 0) * np.maximum(height, 0)).sum())
 
 
-def _write(axes: Any, point: Any, box: tuple[float, ...], label: str, scale: float, style: dict[str, Any]) -> None:
+def _write(axes: Any, point: Any, box: tuple[float, ...], label: str, scale: float) -> None:
     """The label in its box, placed relative to its point, so that it moves with the point when the figure is saved."""
     to_data = axes.transData.inverted().transform
     nearest = np.clip(point, box[:2], box[2:])
@@ -176,5 +188,6 @@ def _write(axes: Any, point: Any, box: tuple[float, ...], label: str, scale: flo
         textcoords="offset points",
         annotation_clip=False,
         arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.6, "shrinkA": 0, "shrinkB": 3} if far else None,
-        **{"fontsize": 8.5, "color": INK, **style},
+        fontsize=8.5,
+        color=INK,
     )

@@ -1,0 +1,215 @@
+"""The finished trials of an experiment, ranked: one table a split, written as HTML, Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from recsys_lab.evaluation import Evaluation
+from recsys_lab.experiment import Experiment, Trial, expand, load_experiment, sweep_id
+from recsys_lab.leaderboard import html, text
+from recsys_lab.leaderboard.columns import REFERENCE
+from recsys_lab.leaderboard.table import ORACLE, Entry, Table, build_table
+from recsys_lab.plots import to_png, to_svg
+from recsys_lab.tracking import find_trials, home, load_evaluation
+
+if TYPE_CHECKING:
+    from recsys_lab.trials import FamilyWork
+
+
+@dataclass(frozen=True, eq=False)
+class Leaderboard:
+    """The tables of an experiment, one a split."""
+
+    name: str
+    question: str
+    tables: tuple[Table, ...]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """All rows; the column ``split`` names the table when there are several."""
+        if len(self.tables) == 1:
+            return self.tables[0].frame
+        return pd.concat([table.frame.assign(split=table.title) for table in self.tables])
+
+    @property
+    def valid(self) -> bool:
+        """Whether every table has the baselines without which its numbers mean little."""
+        return all(table.valid for table in self.tables)
+
+    def to_markdown(self, columns: Sequence[str] | None = None) -> str:
+        """The tables as Markdown; ``columns`` (keys such as "model", "mean", "p_holm") chooses some of them."""
+        return "\n".join([self._agreement(), *(text.to_markdown(table, columns) for table in self.tables)]).lstrip()
+
+    def to_terminal(self) -> str:
+        """The tables with the columns that matter most, as aligned lines."""
+        return "\n".join(text.to_terminal(table) for table in self.tables)
+
+    def to_latex(self) -> str:
+        """The tables for a paper (booktabs)."""
+        return "\n".join(text.to_latex(table) for table in self.tables)
+
+    def to_html(self) -> str:
+        """One page that can be read offline: tables that can be sorted, figures, how to read them."""
+        return html.to_html(self.tables, self.question, f"{self.name} · leaderboard")
+
+    def write(self, folder: Path | None = None) -> list[Path]:
+        """Write leaderboard.html, .md, .tex, .csv, .png and .svg into ``folder`` (default outputs/<experiment>).
+
+        Each file is replaced in one step, so a reader never meets half of it.
+        """
+        folder = folder or home() / "outputs" / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        picture = next(iter(html.figures(self.tables[0]).values()))
+        files: dict[str, bytes] = {
+            "html": self.to_html().encode(),
+            "md": f"# {self.question}\n\n{self.to_markdown()}".encode(),
+            "tex": self.to_latex().encode(),
+            "csv": self.frame.to_csv().encode(),
+            "svg": to_svg(picture, transparent=False).encode(),
+            "png": to_png(picture),
+        }
+        return [_replace(folder / f"leaderboard.{ending}", content) for ending, content in files.items()]
+
+    def _agreement(self) -> str:
+        """Kendall's tau between the orders of two splits, in words; "" when there is nothing to say."""
+        lines = []
+        for place, one in enumerate(self.tables):
+            for other in self.tables[place + 1 :]:
+                pair = pd.concat([_ranked(one), _ranked(other)], axis=1, join="inner")
+                if len(pair) > 2:
+                    tau = pair.iloc[:, 0].corr(pair.iloc[:, 1], method="kendall")
+                    lines.append(f"Order of the models, {one.title} and {other.title}: Kendall's tau {tau:.2f}.")
+        return "\n\n".join([*lines, ""]) if lines else ""
+
+
+def build(experiment: Experiment | Path | str) -> Leaderboard:
+    """The leaderboard of the trials of an experiment (or its file) that MLflow knows.
+
+    Only trials of the experiment as it stands now are read: those of an earlier version of its file, of the data or
+    of the code are not mixed in. Missing and failed trials are named below their table.
+
+    Raises LookupError when no trial is finished.
+    """
+    spec = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
+    trials = expand(spec)
+    runs = find_trials(spec.name, {trial.trial_id for trial in trials}, sweep_id(spec))
+    finished = {
+        trial.trial_id: load_evaluation(runs[trial.trial_id])
+        for trial in trials
+        if trial.trial_id in runs and runs[trial.trial_id].status == "FINISHED"
+    }
+    failed = {
+        trial.trial_id: runs[trial.trial_id].tags.get("error", "see its run in MLflow")
+        for trial in trials
+        if trial.trial_id in runs and runs[trial.trial_id].status == "FAILED"
+    }
+    if not finished:
+        raise LookupError(
+            f"no finished trial of {spec.name!r} ({len(trials)} planned); "
+            f"run it first: recsys-lab run {spec.path or 'FILE'}"
+        )
+    tables = []
+    for split in sorted({trial.split for trial in trials}):
+        planned = [trial for trial in trials if trial.split == split]
+        if any(trial.trial_id in finished for trial in planned):
+            tables.append(_table(spec, split, planned, finished, failed))
+    _same_data(tables)
+    return Leaderboard(spec.name, spec.question, tuple(tables))
+
+
+def from_work(work: FamilyWork) -> Leaderboard:
+    """The leaderboard of trials run in this process (``open_family(..., family=None)``), without MLflow."""
+    entries = [
+        _entry(trial, evaluations[trial.label], _split_words(work.experiment, trial.split))
+        for fold, evaluations in work.fold_evaluations.items()
+        for trial in work.trials
+        if trial.label in evaluations and (trial.fold is None or trial.fold == fold)
+    ]
+    table = _of_entries(work.experiment, entries, dict(work.failures))
+    return Leaderboard(work.experiment.name, work.experiment.question, (table,))
+
+
+def _table(
+    spec: Experiment,
+    split: int,
+    planned: Sequence[Trial],
+    finished: Mapping[str, Evaluation],
+    failed: Mapping[str, str],
+) -> Table:
+    words = _split_words(spec, split)
+    complete = _complete_labels(planned, finished)
+    entries = [
+        _entry(trial, finished[trial.trial_id], words)
+        for trial in planned
+        if trial.trial_id in finished and trial.label in complete
+    ]
+    failures = {trial.label: failed[trial.trial_id] for trial in planned if trial.trial_id in failed}
+    for trial in planned:
+        if trial.trial_id not in finished and trial.trial_id not in failed:
+            failures.setdefault(trial.label, "not finished, so not in the table; run the experiment again")
+    return _of_entries(spec, entries, failures)
+
+
+def _complete_labels(planned: Iterable[Trial], finished: Mapping[str, Evaluation]) -> set[str]:
+    """Models all of whose seeds and folds are finished: a mean over some folds compares with nothing."""
+    planned = list(planned)
+    unfinished = {trial.label for trial in planned if trial.trial_id not in finished}
+    return {trial.label for trial in planned} - unfinished
+
+
+def _of_entries(spec: Experiment, entries: Sequence[Entry], failures: Mapping[str, str]) -> Table:
+    baselines = [
+        entry.label for entry in entries if entry.family == "baseline" and entry.evaluation.algorithm != ORACLE
+    ]
+    return build_table(
+        entries,
+        primary=spec.evaluation.primary,
+        baselines=list(dict.fromkeys(baselines)),
+        dataset=spec.dataset_name,
+        failures=failures,
+    )
+
+
+def _entry(trial: Trial, evaluation: Evaluation, words: str) -> Entry:
+    own = {key for key in trial.parameters if key != "random_state"}
+    return Entry(trial.label, trial.family, evaluation, trial.seed, trial.fold, split=words, is_default=not own)
+
+
+def _split_words(spec: Experiment, split: int) -> str:
+    """``temporal_user, test 0.2`` and the strategy's options; what tells one split of an experiment from another."""
+    one = spec.split[split]
+    size = f"{one.fold_count} folds" if one.strategy == "k_fold" else f"test {one.test:g}"
+    shown: dict[str, Any] = {key: value for key, value in one.options.items() if value is not None}
+    return ", ".join([one.strategy, size, *(f"{key} {value}" for key, value in shown.items())])
+
+
+def _ranked(table: Table) -> pd.Series:
+    return table.frame.loc[table.frame["status"] != REFERENCE, "mean"]
+
+
+def _same_data(tables: Sequence[Table]) -> None:
+    for name in ("data", "protocol"):
+        found = {table.hashes[name] for table in tables}
+        if len(found) > 1:
+            raise ValueError(f"the tables of a leaderboard must share their {name}; found the hashes {sorted(found)}")
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    """Write beside the file and move over it: the reader sees the old or the new file, never a part."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    return path
