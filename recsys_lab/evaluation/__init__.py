@@ -1,0 +1,126 @@
+"""From an algorithm and a split to numbers: ``evaluate``, and ``score_lists`` for lists that are there already."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from recsys_lab.evaluation.candidates import GivenCandidates, resolve_candidates
+from recsys_lab.evaluation.cost import Cost, PeakMemory
+from recsys_lab.evaluation.protocol import Fallback, RankingProtocol, TiePolicy, ranking_protocol, rating_protocol
+from recsys_lab.evaluation.ranking import rank_users
+from recsys_lab.evaluation.rating import measure_ratings, predict_test
+from recsys_lab.evaluation.relevance import relevant_items
+from recsys_lab.evaluation.result import Evaluation
+from recsys_lab.evaluation.scoring import measure, score_lists
+
+if TYPE_CHECKING:
+    from recsys_lab.algorithms.base import Algorithm
+    from recsys_lab.splits import Split
+
+__all__ = ["Cost", "Evaluation", "evaluate", "score_lists"]
+
+
+def evaluate(
+    algorithm: Algorithm,
+    split: Split,
+    *,
+    cutoffs: Sequence[int] = (5, 10, 20),
+    metrics: Sequence[str] | None = None,
+    candidates: GivenCandidates = None,
+    batch_size: int = 1024,
+    task: Literal["ranking", "rating"] = "ranking",
+    relevance_threshold: float | None = None,
+    exclude_seen: bool = True,
+    tie_seed: int = 0,
+    tie_policy: TiePolicy = "hash",
+    rating_fallback: Fallback = None,
+    fit: bool = True,
+) -> Evaluation:
+    """Fit ``algorithm`` in place on train (``fit=False``: it is fitted) and measure it on the test part.
+
+    Every user with a test row gets a list, cold users too. Relevant are the test items with a rating of at least
+    ``relevance_threshold`` (None: all); the others count as misses. Masked is what ``split.history`` holds,
+    whatever its rating. Test items unknown to train stay relevant. Means are over the users with relevant items.
+
+    metrics: names of the metric table, "ndcg" at every cut-off or "ndcg@7"; "default" stands for the default ones.
+    candidates: None (``split.candidates``, else "known": the items in train or history), "catalogue", external item
+        ids, an int32 array of item codes, or a CSR (n_users, n_items) with each user's own.
+    tie_policy: "hash" orders equal scores by a seeded hash; "pessimistic" puts relevant items after all their equals.
+    rating_fallback: what stands in for a rating that cannot be predicted: "global_mean" of train, or "drop" the pair.
+
+    Memory beyond the model, the histories and the results: batch_size × n_items × 4 bytes for the scores of a batch
+    (twice that with "pessimistic"). Raises ValueError as the parts do: scores NaN or +inf, unknown metrics, ids, ...
+    """
+    if task == "rating":
+        if metrics is not None:
+            raise ValueError(f"metrics are chosen for rankings only; a rating task has all of its own. Found {metrics}")
+        return _evaluate_ratings(algorithm, split, rating_fallback, fit)
+    if task != "ranking":
+        raise ValueError(f"task is 'ranking' or 'rating'; found {task!r}")
+    protocol = ranking_protocol(
+        split.train.catalogue,
+        resolve_candidates(candidates, split),
+        cutoffs=cutoffs,
+        metrics=metrics,
+        relevance_threshold=relevance_threshold,
+        exclude_seen=exclude_seen,
+        tie_seed=tie_seed,
+        tie_policy=tie_policy,
+    )
+    return _evaluate_ranking(algorithm, split, protocol, batch_size, fit)
+
+
+def _evaluate_ranking(
+    algorithm: Algorithm, split: Split, protocol: RankingProtocol, batch_size: int, fit: bool
+) -> Evaluation:
+    relevant = relevant_items(split.test, protocol.relevance_threshold)
+    with PeakMemory() as memory:
+        fit_s = _fit(algorithm, split) if fit else math.nan
+        ranked = rank_users(algorithm, split, protocol, relevant, batch_size)
+    cost = Cost(fit_s, 1000 * ranked.seconds / max(len(relevant.users), 1), memory.rise_mb)
+    return measure(
+        ranked.lists,
+        split,
+        protocol,
+        relevant,
+        ranked.by_score,
+        cost=cost,
+        algorithm=type(algorithm).__name__,
+        parameters=_parameters(algorithm),
+    )
+
+
+def _evaluate_ratings(algorithm: Algorithm, split: Split, fallback: Fallback, fit: bool) -> Evaluation:
+    test = split.test.canonical()
+    with PeakMemory() as memory:
+        fit_s = _fit(algorithm, split) if fit else math.nan
+        predictions, seconds = predict_test(algorithm, test)
+    summary, per_user, notes = measure_ratings(predictions, test, split, fallback)
+    return Evaluation(
+        summary,
+        per_user,
+        None,
+        Cost(fit_s, 1000 * seconds / max(len(per_user), 1), memory.rise_mb),
+        rating_protocol(fallback),
+        split.card.dataset_hash,
+        split.card.fingerprint,
+        type(algorithm).__name__,
+        _parameters(algorithm),
+        tuple(notes),
+    )
+
+
+def _fit(algorithm: Algorithm, split: Split) -> float:
+    start = time.perf_counter()
+    algorithm.fit(split.train)
+    return time.perf_counter() - start
+
+
+def _parameters(algorithm: Algorithm) -> dict[str, Any]:
+    """The hyper-parameters as JSON values, so that a saved evaluation is equal to the one in memory."""
+    values: dict[str, Any] = json.loads(json.dumps(algorithm.get_params(deep=False), default=repr))
+    return values
