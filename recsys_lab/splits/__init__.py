@@ -1,0 +1,7 @@
+"""Splits: pure, seeded, hashed. ``split`` cuts data, ``folds`` gives all folds, ``fixed_split`` takes given parts."""
+
+from recsys_lab.splits.card import Split, SplitCard
+from recsys_lab.splits.fixed import fixed_split
+from recsys_lab.splits.splitting import STRATEGIES, folds, split
+
+__all__ = ["STRATEGIES", "Split", "SplitCard", "fixed_split", "folds", "split"]
