@@ -38,7 +38,7 @@ def load_dataset(name: str, **filters: Any) -> Interactions:
         return apply_filters(synthetic.load(name), filters)
     if name not in DATASETS:
         names = (*DATASETS, *SYNTHETIC)
-        raise ValueError(f"unknown data set {name!r}{suggestion(name, names)}. Known: {known(names)}")
+        raise ValueError(f"unknown data set {name!r}{suggestion(name, names)} Known: {known(names)}")
     dataset = DATASETS[name]
     files = get_files(name, dataset.source, dataset.licence)
     folder = cache_folder() / "prepared" / f"{name}-{_key(name, dataset, files)}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recsys_lab.data import filters
 from recsys_lab.data.content import Features, label_features, stack_features, with_features, word_features
@@ -38,47 +39,33 @@ def read_interactions(
     labels: Sequence[str] | None = None,
     name: str | None = None,
 ) -> Interactions:
-    """Interactions from a file or frame of one row an interaction; other columns are ignored.
+    """Interactions from a file or frame of one row an interaction; columns that are not named here are ignored.
 
-    ``user``, ``item``, ``rating``, ``timestamp`` are the names of the columns; ``rating=None`` for implicit feedback
-    (every rating is 1), ``timestamp=None`` when there are no times. ``sep=None``: Parquet by the suffix .parquet or
-    .pq, tab for .tsv and .tab, else comma; .gz is unpacked. ``columns`` names those of a file without a header.
-
-    ``duplicates``: what to do with a (user, item) pair in several rows: "error", "keep_last", "keep_first" (by time,
-    else by position), "mean" or "sum" of the ratings. ``ids``: "auto" takes whole numbers as int64 (not with leading
-    zeros: 007 stays text), else text; "str" takes all as text. Times are numbers in ``time_unit`` ("s", "ms", "us",
-    "ns") since 1970, or ISO dates, which become Unix seconds (UTC where no zone is given).
+    ``user``, ``item``, ``rating``, ``timestamp`` name the columns; ``rating=None`` for implicit feedback (every rating
+    is 1), ``timestamp=None`` when there are no times. ``sep=None``: Parquet for .parquet and .pq, tab for .tsv, .tab,
+    else comma; .gz is unpacked. ``columns`` names those of a file without a header. ``duplicates``: what becomes of a
+    pair in several rows: "error", "keep_last", "keep_first" (by time, else by position), "mean" or "sum" of ratings.
+    ``ids``: "auto" takes whole numbers as int64 (007 stays text), else text; "str" takes all as text. Times are numbers
+    in ``time_unit`` ("s", "ms", "us", "ns") since 1970, or ISO dates (UTC where no zone is given): Unix seconds result.
 
     ``items`` is a file or frame of one row an item, with a column named as ``item``; its other columns come along, and
-    items without interactions join the catalogue. ``labels`` names its columns that hold labels as ``Drama|Comedy``;
-    None takes genres and tags where they exist, else the words of the titles. They become ``item_features``.
+    items without interactions join the catalogue. ``labels`` names its columns of labels (``Drama|Comedy``); None takes
+    genres and tags where they exist, else the words of the titles. They become ``item_features``.
 
-    A row that is not right is a ValueError with file, line and what would be right. No row is dropped silently: what
+    A row that is not right is a ValueError with file, line and what would be right. Nothing is dropped silently: what
     the duplicates policy joined is in ``catalogue.info["filters"]``.
     """
-    if duplicates not in filters.POLICIES:
-        raise ValueError(
-            f"unknown duplicates policy {duplicates!r}{filters.suggestion(duplicates, filters.POLICIES)}. "
-            f"Known: {filters.known(filters.POLICIES)}"
-        )
+    filters.check_policy(duplicates)
     table, info = _open(path_or_frame, sep, encoding, columns, name)
-    _check_columns(table, {"user": user, "item": item, "rating": rating, "timestamp": timestamp})
-    frame = pd.DataFrame({user: check_ids(table.columns[user], user, table.place, ids)})
-    frame[item] = check_ids(table.columns[item], item, table.place, ids)
-    if rating is not None:
-        frame[rating] = check_ratings(table.columns[rating], rating, table.place)
-    if timestamp is not None:
-        frame[timestamp], info["times"] = check_times(table.columns[timestamp], timestamp, table.place, time_unit)
-    known = None if items is None else _items_table(items, item, frame[item], sep, encoding, ids)
-    data = Interactions.from_frame(
-        frame, user=user, item=item, rating=rating, timestamp=timestamp, items=known, info=info
-    )
-    if known is not None:
-        data = _with_content(data, labels)
-    if duplicates == "error":
-        _no_duplicates(data, table)
-        return data
-    return filters.duplicates(data, duplicates)
+    roles = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
+    frame = _checked(table, roles, ids, time_unit, info)
+    known = None if items is None else _items_table(items, item, frame[item], encoding, ids)
+    data = Interactions.from_frame(frame, **roles, items=known, info=info)  # type: ignore[arg-type]
+    data = data if known is None else _with_content(data, labels)
+    if duplicates != "error":
+        return filters.duplicates(data, duplicates)
+    _no_duplicates(data, table)
+    return data
 
 
 def _open(
@@ -99,6 +86,35 @@ def _open(
     return table, info
 
 
+def _checked(
+    table: Table, roles: dict[str, str | None], ids: str, time_unit: str, info: dict[str, Any]
+) -> pd.DataFrame:
+    """The columns of ``roles``, checked and typed; ``info["times"]`` says how times were read."""
+    _check_columns(table, roles)
+    frame = pd.DataFrame(index=pd.RangeIndex(table.n_rows))
+    for role, column in roles.items():
+        if column is None:
+            continue
+        values = table.columns[column]
+        if role == "rating":
+            frame[column] = check_ratings(values, column, table.place)
+        elif role == "timestamp":
+            frame[column], info["times"] = check_times(values, column, table.place, time_unit)
+        else:
+            frame[column] = _ids(table, column, ids)
+    return frame
+
+
+def _ids(table: Table, column: str, ids: str) -> NDArray[Any]:
+    if column in table.mixed and ids != "str":
+        row = table.mixed[column]
+        raise ValueError(
+            f"{table.place(row)}: column {column!r} mixes values of several types, such as int and str, from this row "
+            'on; ids must be of one type: convert the column, or pass ids="str"'
+        )
+    return check_ids(table.columns[column], column, table.place, ids)
+
+
 def _check_columns(table: Table, wanted: dict[str, str | None]) -> None:
     named = [column for column in wanted.values() if column is not None]
     found = list(table.columns)
@@ -113,10 +129,12 @@ def _check_columns(table: Table, wanted: dict[str, str | None]) -> None:
                     f"{SEPARATORS.get(table.separator, repr(table.separator))}; the file seems to be separated by "
                     f"{SEPARATORS[sep]}: pass sep={sep!r}"
                 )
-        without = f"; pass {role}=None if the data have none" if role in ("rating", "timestamp") else ""
+        without = f", or pass {role}=None if the data have none" if role in ("rating", "timestamp") else ""
+        headless = table.separator is not None and all(name.replace(".", "", 1).isdigit() for name in found)
+        header = " The first line looks like data: name the columns with columns=[...]." if headless else ""
         raise ValueError(
-            f"{table.where} has no column {column!r}{filters.suggestion(column, found)}. Its columns: "
-            f"{filters.known(found)}. Name the right one with {role}=...{without}"
+            f"{table.where} has no column {column!r}{filters.suggestion(column, found)} Its columns: "
+            f"{filters.known(found)}. Name the right one with {role}='...'{without}.{header}"
         )
     if len(set(named)) != len(named):
         raise ValueError(f"user, item, rating and timestamp must be different columns, found {filters.known(named)}")
@@ -129,7 +147,7 @@ def _no_duplicates(data: Interactions, table: Table) -> None:
         return
     second = int(np.argmax(again))
     first = int(np.argmax(pairs.to_numpy() == pairs.iloc[second]))
-    user, item = data.catalogue.user_ids[data.users[first]], data.catalogue.item_ids[data.items[first]]
+    user, item = filters.pair_of(data, first)
     raise ValueError(
         f"{table.place(second)}: user {user!r} has item {item!r} a second time (first: {table.place(first)}); "
         f"{again.sum():,} rows repeat a pair. Pass duplicates= {filters.known(filters.POLICIES[1:])}"
@@ -137,7 +155,7 @@ def _no_duplicates(data: Interactions, table: Table) -> None:
 
 
 def _items_table(
-    source: str | Path | pd.DataFrame, item: str, used: pd.Series, sep: str | None, encoding: str, ids: str
+    source: str | Path | pd.DataFrame, item: str, used: pd.Series, encoding: str, ids: str
 ) -> pd.DataFrame:
     """The items table, indexed by item id of the same kind as in the interactions."""
     if isinstance(source, pd.DataFrame) and item not in source.columns and source.index.name == item:
@@ -145,10 +163,10 @@ def _items_table(
     table = from_frame(source, "the items frame") if isinstance(source, pd.DataFrame) else None
     if table is None:
         path = find_path(source)  # type: ignore[arg-type]
-        table = read_table(path, None if path.suffix else sep, encoding, None)
+        table = read_table(path, None, encoding, None)
     _check_columns(table, {"item": item})
     text = used.dtype == object or pd.api.types.is_string_dtype(used.dtype)
-    index = check_ids(table.columns[item], item, table.place, "str" if text else ids)
+    index = _ids(table, item, "str" if text else ids)
     if not text and index.dtype == object:
         raise ValueError(
             f"{table.where}: the ids in {item!r} are text, such as {index[0]!r}, but whole numbers in the "
@@ -159,8 +177,7 @@ def _items_table(
         row = int(np.argmax(again))
         raise ValueError(f"{table.place(row)}: item {index[row]!r} stands there a second time; give each item one row")
     others = {name: column.to_pandas() for name, column in table.columns.items() if name != item}
-    frame = pd.DataFrame({name: column.to_numpy() for name, column in others.items()}, index=pd.Index(index, name=item))
-    return frame
+    return pd.DataFrame({name: column.to_numpy() for name, column in others.items()}, index=pd.Index(index, name=item))
 
 
 def _with_content(data: Interactions, labels: Sequence[str] | None) -> Interactions:
@@ -169,7 +186,7 @@ def _with_content(data: Interactions, labels: Sequence[str] | None) -> Interacti
     for name in chosen:
         if name not in table.columns:
             raise ValueError(
-                f"the items have no column {name!r}{filters.suggestion(name, table.columns)}. "
+                f"the items have no column {name!r}{filters.suggestion(name, table.columns)} "
                 f"Their columns: {filters.known(table.columns)}"
             )
     parts: list[Features] = [label_features(table[name], LABELS.get(name, name)) for name in chosen]

@@ -63,13 +63,11 @@ def duplicates(data: Interactions, policy: str = "error") -> Interactions:
     "keep_first" and "keep_last" go by time, and by the order of rows where times are equal or missing; "mean" and "sum"
     combine the ratings and keep the last time; "error" raises ValueError when a pair occurs twice.
     """
-    if policy not in POLICIES:
-        close = suggestion(policy, POLICIES)
-        raise ValueError(f"unknown duplicates policy {policy!r}{close}. Known: {known(POLICIES)}")
+    check_policy(policy)
     order, starts = _pair_groups(data)
     if policy == "error" and len(starts) != len(data):
         first, second = sorted(_first_repeated(order, starts))
-        user, item = data.catalogue.user_ids[data.users[first]], data.catalogue.item_ids[data.items[first]]
+        user, item = pair_of(data, first)
         raise ValueError(
             f"user {user!r} has item {item!r} in rows {first} and {second} (and {len(data) - len(starts) - 1} more "
             f"such rows); choose duplicates= {known(POLICIES[1:])}"
@@ -90,7 +88,7 @@ def apply_filters(data: Interactions, filters: Mapping[str, Any]) -> Interaction
     """
     for name, value in filters.items():
         if name not in FILTERS:
-            raise ValueError(f"unknown filter {name!r}{suggestion(name, FILTERS)}. Known: {known(FILTERS)}")
+            raise ValueError(f"unknown filter {name!r}{suggestion(name, FILTERS)} Known: {known(FILTERS)}")
         if value is None or value is False:
             continue
         if name == "binarise":
@@ -116,6 +114,13 @@ FILTERS: dict[str, Any] = {
 }
 
 
+def check_policy(policy: str) -> None:
+    """ValueError unless ``policy`` says what becomes of duplicates."""
+    if policy not in POLICIES:
+        close = suggestion(policy, POLICIES)
+        raise ValueError(f"unknown duplicates policy {policy!r}{close} Known: {known(POLICIES)}")
+
+
 def compact(data: Interactions) -> Interactions:
     """The same rows; users and items without rows leave the catalogue, and codes are counted anew."""
     users, items = data.user_activity > 0, data.item_popularity > 0
@@ -139,15 +144,21 @@ def compact(data: Interactions) -> Interactions:
 
 
 def suggestion(name: str, names: Any) -> str:
-    """The words "did you mean ...?" when a similar name is known, else nothing."""
+    """The end of a sentence: "; did you mean ...?" when a similar name is known, else a full stop."""
     lower = {str(candidate).lower(): str(candidate) for candidate in names}
     close = difflib.get_close_matches(str(name).lower(), lower, n=1)
-    return f"; did you mean {lower[close[0]]!r}?" if close else ""
+    return f"; did you mean {lower[close[0]]!r}?" if close else "."
 
 
 def known(names: Any) -> str:
     """Names for an error message."""
     return ", ".join(str(name) for name in names)
+
+
+def pair_of(data: Interactions, row: int) -> tuple[Any, Any]:
+    """The external ids of user and item in ``row``, as plain Python values."""
+    user, item = data.catalogue.user_ids[[data.users[row]]], data.catalogue.item_ids[[data.items[row]]]
+    return user.tolist()[0], item.tolist()[0]
 
 
 def _minimum(name: str, value: int | None, k: int | None) -> int:

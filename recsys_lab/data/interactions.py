@@ -61,7 +61,9 @@ class Catalogue:
     def titles(self, items: Int32) -> list[str]:
         """Titles of item codes; the external id where there is no title."""
         if "title" in self.items.columns:
-            return [str(title) for title in self.items["title"].to_numpy()[items]]
+            titles = self.items["title"].to_numpy()[items]
+            ids = self.item_ids[items]
+            return [str(item_id if pd.isna(title) else title) for title, item_id in zip(titles, ids, strict=True)]
         return [str(item_id) for item_id in self.item_ids[items]]
 
 

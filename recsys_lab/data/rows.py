@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from recsys_lab.data.interactions import Float32, Int64
+from recsys_lab.data.interactions import Bool, Float32, Int64
 
 Place = Callable[[int], str]
 
@@ -19,6 +19,7 @@ Place = Callable[[int], str]
 MISSING = ("", "nan", "NaN", "NULL", "null", "<NA>", "\\N")
 WHOLE = r"^-?(0|[1-9][0-9]*)$"
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 LATEST = 100_000_000_000  # seconds: the year 5138
 
 
@@ -32,8 +33,7 @@ def check_ids(column: pa.ChunkedArray, name: str, place: Place, kind: str = "aut
         raise ValueError(f'ids must be "auto", "int" or "str", found {kind!r}')
     _no_missing(column, name, place, "an id")
     if pa.types.is_integer(column.type):
-        whole = column.cast(pa.int64()).to_numpy()
-        return _as_str(column) if kind == "str" else whole
+        return _as_str(column) if kind == "str" else _as_int(column, name, place, kind)
     if pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
         raise ValueError(
             f"{place(0)}: column {name!r} holds {column.type} values, such as {column[0].as_py()!r}; "
@@ -64,7 +64,7 @@ def check_ratings(column: pa.ChunkedArray, name: str, place: Place) -> Float32:
     _no_missing(column, name, place, "a rating")
     if not _is_number(column.type):
         text = _strings(column)
-        values = pd.to_numeric(pd.Series(text.to_pandas()), errors="coerce").to_numpy(dtype=np.float64)
+        values = _numbers(text)
         wrong = np.isnan(values)
         if wrong.any():
             row = int(np.argmax(wrong))
@@ -94,48 +94,64 @@ def check_times(column: pa.ChunkedArray, name: str, place: Place, unit: str = "s
     _no_missing(column, name, place, "a time")
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         moments = pd.to_datetime(pd.Series(column.to_pandas()), utc=True)
-        return _seconds(moments), f"dates in {name!r} converted to Unix seconds (UTC)"
+        return _seconds(moments, name, place), f"dates in {name!r} converted to Unix seconds (UTC)"
     if _is_number(column.type):
-        numbers = column.cast(pa.float64()).to_numpy()
+        numbers = column.to_numpy()
     else:
-        text = pd.Series(_strings(column).to_pandas())
-        numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
-        if np.isnan(numbers).any():
-            return _iso(text, numbers, name, place), f"ISO dates in {name!r} converted to Unix seconds (UTC)"
-    seconds = numbers / UNITS[unit]
+        text = _strings(column)
+        numbers = _numbers(text, whole=unit != "s")
+        strange = np.isnan(numbers)
+        if strange.any():
+            return _iso(
+                pd.Series(text.to_pandas()), strange, name, place
+            ), f"ISO dates in {name!r} converted to Unix seconds (UTC)"
+    seconds = numbers // UNITS[unit]
     wrong = ~((seconds >= 0) & (seconds < LATEST))
     if wrong.any():
         row = int(np.argmax(wrong))
         late = np.isfinite(seconds[row]) and seconds[row] > 0 and unit == "s"
-        advice = 'it looks like milliseconds: pass time_unit="ms"' if late else f"expected {unit} since 1970, 0 or more"
+        advice = f"expected {UNIT_NAMES[unit]} since 1970, 0 or more"
+        advice = 'it looks like milliseconds: pass time_unit="ms"' if late else advice
         raise ValueError(f"{place(row)}: the {name} {numbers[row]:.15g} is no time; {advice}")
-    return np.floor(seconds).astype(np.int64), f"{name!r} is in {unit} since 1970"
+    return seconds.astype(np.int64), f"{name!r} is in {UNIT_NAMES[unit]} since 1970"
 
 
-def _iso(text: pd.Series, numbers: NDArray[np.float64], name: str, place: Place) -> Int64:
+def _iso(text: pd.Series, strange: Bool, name: str, place: Place) -> Int64:
+    """Seconds of ISO dates. ``strange`` marks the values that are no numbers."""
     moments = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
     wrong = moments.isna().to_numpy()
-    if np.isfinite(numbers).any():  # some are numbers: the minority is wrong
-        wrong = np.isfinite(numbers) if np.isnan(numbers).sum() > len(numbers) / 2 else np.isnan(numbers)
+    if not strange.all():  # some are numbers: the minority is wrong
+        wrong = ~strange if strange.mean() > 0.5 else strange
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(
             f"{place(row)}: the {name} {text.iloc[row]!r} is no time like the others; expected Unix seconds in every "
             "row, or an ISO date such as 2024-05-01T12:30:00 in every row"
         )
-    seconds = _seconds(moments)
+    return _seconds(moments, name, place)
+
+
+def _seconds(moments: pd.Series, name: str, place: Place) -> Int64:
+    seconds = moments.to_numpy(dtype="datetime64[s]").astype(np.int64)
     if (seconds < 0).any():
         row = int(np.argmax(seconds < 0))
-        raise ValueError(f"{place(row)}: the {name} {text.iloc[row]!r} is before 1970; expected a later time")
+        raise ValueError(f"{place(row)}: the {name} {moments.iloc[row]} is before 1970; expected a later time")
     return seconds
-
-
-def _seconds(moments: pd.Series) -> Int64:
-    return moments.to_numpy(dtype="datetime64[s]").astype(np.int64)
 
 
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _numbers(text: pa.ChunkedArray, whole: bool = False) -> NDArray[Any]:
+    """float64, NaN where a text is no number; int64 when ``whole`` and all are: nanoseconds do not fit into float64."""
+    for kind in (pa.int64(), pa.float64()) if whole else (pa.float64(),):
+        try:
+            numbers: NDArray[Any] = text.cast(kind).to_numpy()
+        except pa.ArrowInvalid:
+            continue
+        return numbers
+    return pd.to_numeric(pd.Series(text.to_pandas()), errors="coerce").to_numpy(dtype=np.float64)
 
 
 def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -144,7 +160,7 @@ def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _no_missing(column: pa.ChunkedArray, name: str, place: Place, what: str) -> None:
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        missing = pc.fill_null(pc.is_in(_strings(column), value_set=pa.array(MISSING)), True)
+        missing = pc.or_(column.is_null(), pc.is_in(_strings(column), value_set=pa.array(MISSING)))
     else:
         missing = pc.is_null(column, nan_is_null=True)
     found = missing.to_numpy()
@@ -165,13 +181,13 @@ def _no_decimals(text: pa.ChunkedArray, name: str, place: Place) -> None:
         )
 
 
-def _as_int(text: pa.ChunkedArray, name: str, place: Place, kind: str) -> NDArray[Any]:
+def _as_int(column: pa.ChunkedArray, name: str, place: Place, kind: str) -> NDArray[Any]:
     try:
-        whole: NDArray[Any] = text.cast(pa.int64()).to_numpy()
+        whole: NDArray[Any] = column.cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid as error:
         if kind == "int":
             raise ValueError(f'{place(0)}: column {name!r} has ids beyond 64 bits; pass ids="str"') from error
-        return _as_str(text)
+        return _as_str(column)
     return whole
 
 

@@ -6,8 +6,10 @@ import csv
 import gzip
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -28,6 +30,7 @@ class Table:
     place: Callable[[int], str]  # row number (0-based) -> "ratings.csv, line 17"
     where: str
     separator: str | None = None
+    mixed: dict[str, int] = field(default_factory=dict)  # columns of several Python types: the row where another begins
 
 
 def read_table(path: Path, sep: str | None, encoding: str, columns: Sequence[str] | None) -> Table:
@@ -41,25 +44,37 @@ def read_table(path: Path, sep: str | None, encoding: str, columns: Sequence[str
 
 
 def from_frame(frame: pd.DataFrame, where: str = "the frame") -> Table:
-    """A table of a frame's columns; object columns become strings only where all values are strings."""
-    columns = {}
+    """A table of a frame's columns; a column of several Python types becomes strings, and is noted in ``mixed``."""
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise ValueError(f"{where} has column {twice!r} twice; give each column one name")
+    columns: dict[str, pa.ChunkedArray] = {}
+    mixed: dict[str, int] = {}
     for name in frame.columns:
         series = frame[name]
         if isinstance(series.dtype, pd.CategoricalDtype):
             series = series.astype(series.cat.categories.dtype)
         if series.dtype == object:
-            kinds = {type(value).__name__ for value in series.dropna()}
-            if len(kinds) > 1:
-                columns[str(name)] = pa.chunked_array([_tagged(series)])
+            kinds = [_kind(value) for value in series]
+            if len(set(kinds) - {None}) > 1:
+                first = next(kind for kind in kinds if kind is not None)
+                mixed[str(name)] = next(row for row, kind in enumerate(kinds) if kind not in (None, first))
+                texts = [None if kind is None else str(value) for kind, value in zip(kinds, series, strict=True)]
+                columns[str(name)] = pa.chunked_array([pa.array(texts, type=pa.string())])
                 continue
         array = pa.array(series, from_pandas=True)
         columns[str(name)] = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
-    return Table(columns, len(frame), lambda row: f"{where}, row {row} (index {frame.index[row]!r})", where)
+
+    def place(row: int) -> str:
+        return f"{where}, row {row} (index {frame.index[[row]].tolist()[0]!r})"
+
+    return Table(columns, len(frame), place, where, mixed=mixed)
 
 
-def _tagged(series: pd.Series) -> pa.Array:
-    """A column of mixed Python types as strings; ``rows.check_ids`` then tells the integers from the rest."""
-    return pa.array([None if pd.isna(value) else str(value) for value in series], type=pa.string())
+def _kind(value: Any) -> type | None:
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int  # NumPy's integers are integers too
+    return None if value is None or value != value or value is pd.NA else type(value)
 
 
 def _read_text(path: Path, sep: str, encoding: str, columns: Sequence[str] | None) -> Table:
@@ -81,6 +96,8 @@ def _read_text(path: Path, sep: str, encoding: str, columns: Sequence[str] | Non
         return f"{path}, line {numbers[row + skipped]}"
 
     table = _parse(content, sep, names, skipped, path)
+    if len(table) + skipped != content.count(b"\n") + (not content.endswith(b"\n")):
+        _check_widths(content, sep, len(names), path)  # blank lines, or quotes over several lines: are they closed?
     return Table({name: table[name] for name in names}, len(table), place, str(path), sep)
 
 
@@ -119,19 +136,23 @@ def _parse(content: bytes, sep: str, names: list[str], skipped: int, path: Path)
 
 
 def _check_widths(content: bytes, sep: str, width: int, path: Path) -> None:
-    for number, record in _records(content, sep):
-        if len(record) != width:
-            raise ValueError(
-                f"{path}, line {number}: {len(record)} values, but there are {width} columns; "
-                "a value that holds the separator must stand in double quotes"
-            )
+    number = 0
+    try:
+        for number, record in _records(content, sep):
+            if len(record) != width:
+                raise ValueError(
+                    f"{path}, line {number}: {len(record)} values, but there are {width} columns; "
+                    "a value that holds the separator must stand in double quotes"
+                )
+    except csv.Error as error:
+        raise ValueError(f"{path}, after line {number}: {error}; is a double quote left open?") from error
 
 
 def _records(content: bytes, sep: str) -> Iterator[tuple[int, list[str]]]:
     """(line number where it begins, values) of every record; blank lines are passed over, as the parser does."""
     if len(sep) > 1:
         content, sep = content.replace(sep.encode(), b"\x1f"), "\x1f"
-    reader = csv.reader(io.StringIO(content.decode(), newline=""), delimiter=sep)
+    reader = csv.reader(io.StringIO(content.decode(), newline=""), delimiter=sep, strict=True)
     before = 0
     for record in reader:
         if record:
