@@ -1,7 +1,7 @@
 """An experiment is one YAML file: a question, data, splits, a protocol and the models of each family."""
 
 from recsys_lab.experiment.expand import BASELINE, Trial, expand, labels, select
-from recsys_lab.experiment.identity import code_version, sweep_id
+from recsys_lab.experiment.identity import code_version, hash_of, sweep_id
 from recsys_lab.experiment.load import ExperimentError, experiment_from_text, load_experiment, parse_yaml
 from recsys_lab.experiment.models import FAMILIES, Experiment, FileDataset, FixedDataset, NamedDataset, SplitSpec
 
@@ -18,6 +18,7 @@ __all__ = [
     "code_version",
     "expand",
     "experiment_from_text",
+    "hash_of",
     "labels",
     "load_experiment",
     "parse_yaml",

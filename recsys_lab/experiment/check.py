@@ -8,12 +8,20 @@ from collections.abc import Iterable, Iterator
 from recsys_lab.algorithms.base import RatingPredictor
 from recsys_lab.algorithms.catalogue import make_algorithm
 from recsys_lab.experiment.expand import grid, labels
-from recsys_lab.experiment.models import FAMILIES, AlgorithmSpec, Experiment, NamedDataset
+from recsys_lab.experiment.models import FAMILIES, AlgorithmSpec, Experiment, FixedDataset, NamedDataset
+from recsys_lab.metrics.definitions import parse_metric
+from recsys_lab.splits import STRATEGIES
 
 
 def mistakes(experiment: Experiment) -> list[str]:
     """One line for each mistake: the key, what was found and what would be right."""
-    found = [*_families(experiment), *_algorithms(experiment), *_oracle(experiment)]
+    found = [
+        *_families(experiment),
+        *_splits(experiment),
+        *_metrics(experiment),
+        *_algorithms(experiment),
+        *_oracle(experiment),
+    ]
     if not found:
         found.extend(_expected(experiment))
     return found
@@ -29,6 +37,37 @@ def _families(experiment: Experiment) -> Iterator[str]:
     for family in experiment.families:
         if family not in FAMILIES:
             yield f"families.{family}: unknown family{did_you_mean(family, FAMILIES)}; known: {', '.join(FAMILIES)}"
+
+
+def _splits(experiment: Experiment) -> Iterator[str]:
+    given_parts = isinstance(experiment.dataset, FixedDataset)
+    for index, spec in enumerate(experiment.split):
+        if given_parts:
+            continue
+        if spec.strategy not in STRATEGIES:
+            near = did_you_mean(spec.strategy, STRATEGIES)
+            yield f"split.{index}.strategy: unknown strategy {spec.strategy!r}{near}; known: {', '.join(STRATEGIES)}"
+            continue
+        known = [name for name in STRATEGIES[spec.strategy].options if name not in ("fold", "n_folds")]
+        for name in spec.options:
+            if name not in known:
+                every = ["strategy", "test", "validation", "seed", *known]
+                every += ["n_folds", "folds"] if spec.strategy == "k_fold" else []
+                yield f"split.{index}.{name}: unknown key{did_you_mean(name, every)}; known: {', '.join(every)}"
+
+
+def _metrics(experiment: Experiment) -> Iterator[str]:
+    spec = experiment.evaluation
+    named = [("evaluation.primary", spec.primary)]
+    named += [
+        (f"evaluation.metrics.{index}", name) for index, name in enumerate(spec.metrics or ()) if name != "default"
+    ]
+    named += [(f"expected.{index}.metric", expected.metric) for index, expected in enumerate(experiment.expected)]
+    for place, name in named:
+        try:
+            parse_metric(name)
+        except ValueError as error:
+            yield f"{place}: {error}"
 
 
 def _places(experiment: Experiment) -> Iterator[tuple[str, AlgorithmSpec]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recsys_lab.algorithms.base import Algorithm
-from recsys_lab.algorithms.catalogue import make_algorithm
+from recsys_lab.algorithms.catalogue import CATALOGUE, make_algorithm
 from recsys_lab.experiment.identity import code_version, data_identity, hash_of, own_source, protocol_identity
 from recsys_lab.experiment.models import AlgorithmSpec, Experiment, Parameters
 from recsys_lab.seeds import child_seed
@@ -102,9 +102,11 @@ def _trial(
     experiment: Experiment, variant: _Variant, spec: list[Any], place: tuple[int, int | None, int]
 ) -> Trial | None:
     split, fold, seed = place
-    parameters = dict(variant.hyper_parameters)
+    parameters = {**_oracle_defaults(experiment, variant.algorithm, split), **variant.hyper_parameters}
     algorithm = type(make_algorithm(variant.algorithm, **parameters))
-    stochastic = "random_state" in _fields(algorithm) and "random_state" not in parameters
+    entry = CATALOGUE.get(variant.algorithm)
+    seeded = "random_state" in _fields(algorithm) and "random_state" not in parameters
+    stochastic = seeded and (entry is None or entry.stochastic)
     if not stochastic and seed != experiment.seeds[0]:
         return None
     if stochastic:
@@ -123,6 +125,15 @@ def _trial(
         stochastic=stochastic,
         trial_id=hash_of(identity),
     )
+
+
+def _oracle_defaults(experiment: Experiment, name: str, split: int) -> Parameters:
+    """What the Oracle must know of the protocol to be the best attainable score."""
+    if name != "Oracle":
+        return {}
+    timed = experiment.split[split].strategy in ("temporal_global", "temporal_user", "leave_last_one_out")
+    threshold = experiment.evaluation.relevance_threshold
+    return {"moment": "last" if timed else "mean"} | ({} if threshold is None else {"relevance_threshold": threshold})
 
 
 def _variants(experiment: Experiment) -> list[_Variant]:

@@ -75,7 +75,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
-    """The experiment in ``path`` ("" = a small built-in one), with ``overrides`` such as ``evaluation.primary=ndcg@20``.
+    """The experiment in ``path`` ("" = a small built-in one), with ``overrides`` (``evaluation.primary=ndcg@20``).
 
     An override's value is YAML, so it has a type, and it is checked like the file. Relative paths in the file are
     relative to the file. Raises ExperimentError naming the file, the key path and what would be right.

@@ -118,9 +118,10 @@ class EvaluationSpec(Strict):
     primary: str = ""  # "" = ndcg@10 (ranking; the middle cut-off when 10 is none) or rmse (rating)
     relevance_threshold: float | None = None  # test ratings from here on are relevant; null = every test row
     exclude_seen: bool = True
-    rating_fallback: str | None = None
+    rating_fallback: Literal["global_mean", "drop"] | None = None  # for pairs that cannot be predicted; null = an error
     metrics: tuple[str, ...] | None = None  # null = the default set
-    candidates: str | None = None
+    candidates: Literal["known", "catalogue"] | None = None  # null = the split's own, else the items known to train
+    tie_policy: Literal["hash", "pessimistic"] = "hash"
 
     @field_validator("cutoffs")
     @classmethod

@@ -6,6 +6,7 @@ so MLFLOW_RUN_ID of a surrounding ``mlflow run`` or notebook never redirects the
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import time
@@ -81,6 +82,8 @@ def _client(uri: str) -> Any:
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
+    for noisy in ("mlflow.store.db.utils", "alembic"):  # "Creating initial MLflow database tables..." says nothing new
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=uri)
 
 
@@ -155,6 +158,11 @@ def log_dataset(run: Run, *, name: str, digest: str, source: str, profile: str, 
 def log_files(run: Run, folder: Path, into: str | None = None) -> None:
     """All files of ``folder`` as artifacts, under the folder ``into`` of the run."""
     client().log_artifacts(run.run_id, str(folder), into)
+
+
+def log_file(run: Run, file: Path, into: str | None = None) -> None:
+    """One file as an artifact, under the folder ``into`` of the run."""
+    client().log_artifact(run.run_id, str(file), into)
 
 
 def log_text(run: Run, text: str, name: str) -> None:

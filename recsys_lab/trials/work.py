@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -67,7 +68,8 @@ class FamilyWork:
     log: bool = False
     fold_evaluations: dict[int, dict[str, Evaluation]] = field(default_factory=dict)  # fold (0 without folds) -> label
     algorithms: dict[str, Algorithm] = field(default_factory=dict)  # fitted on split.train in this process
-    failures: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)  # label -> message
+    notes: dict[str, list[str]] = field(default_factory=dict)  # label -> what evaluate warned of
 
     def __repr__(self) -> str:
         labels = dict.fromkeys(trial.label for trial in self.trials)
@@ -106,6 +108,7 @@ class FamilyWork:
                 bar.set_postfix_str(trial.label)
             evaluation = self._logged(trial) if self.log else self._tried(trial)
             if evaluation is not None:
+                self.notes.setdefault(trial.label, list(evaluation.warnings))
                 self.fold_evaluations.setdefault(trial.fold or 0, {})[trial.label] = evaluation
             _tell_runner(trial)
         written = list(dict.fromkeys(trial.label for trial in self.trials))
@@ -177,17 +180,12 @@ class FamilyWork:
     def _evaluate(self, trial: Trial) -> Evaluation:
         algorithm, spec = trial.make(), self.experiment.evaluation
         split = self._split_of(trial)
-        evaluation = evaluate(
-            algorithm,
-            split,
-            cutoffs=spec.cutoffs,
-            metrics=spec.metrics,
-            candidates=spec.candidates,
-            task=spec.task,
-            relevance_threshold=spec.relevance_threshold,
-            exclude_seen=spec.exclude_seen,
-            rating_fallback=spec.rating_fallback,
-        )
+        with warnings.catch_warnings(record=True) as caught:  # a warning shows a path of the machine; we keep the words
+            warnings.simplefilter("always", UserWarning)
+            evaluation = evaluate(algorithm, split, **spec.model_dump(exclude={"primary"}))
+        if caught:
+            notes = dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning)
+            self.notes[trial.label] = list(notes)
         if split is self.split:
             self.algorithms[trial.label] = algorithm
         return evaluation
