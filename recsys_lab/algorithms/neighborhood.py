@@ -77,7 +77,7 @@ class ItemKNN(RatingPredictor):
 
     def neighbors(self, item: int, k: int = 10) -> pd.Series[float]:
         """The k items most like item code ``item``: similarity by external item id, best first."""
-        return _neighbors(self.space_, item, k, self.item_ids_)
+        return nearest_of(self.space_, item, k, self.item_ids_)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -133,7 +133,7 @@ class UserKNN(RatingPredictor):
 
     def neighbors(self, user: int, k: int = 10) -> pd.Series[float]:
         """The k users most like user code ``user`` in training: similarity by external user id, best first."""
-        return _neighbors(self.space_, user, k, self.user_ids_)
+        return nearest_of(self.space_, user, k, self.user_ids_)
 
 
 def _check(model: ItemKNN | UserKNN) -> None:
@@ -143,7 +143,8 @@ def _check(model: ItemKNN | UserKNN) -> None:
         require_choice(name, getattr(model, name), get_args(kind))
 
 
-def _neighbors(space: Vectors, code: int, k: int, ids: pd.Index[Any]) -> pd.Series[float]:
+def nearest_of(space: Vectors, code: int, k: int, ids: pd.Index[Any]) -> pd.Series[float]:
+    """The k rows most like row ``code``: similarity by external id, best first."""
     if not 0 <= code < len(space):
         raise ValueError(f"codes are 0 ... {len(space) - 1}; found {code}")
     row = neighbour_matrix(space, k, rows=np.array([code], dtype=np.int32))

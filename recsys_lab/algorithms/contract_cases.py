@@ -1,0 +1,58 @@
+"""Small data sets that every algorithm must be able to handle: the input of its contract tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+from scipy import sparse
+
+from recsys_lab.data.interactions import Catalogue, Int32, Interactions
+from recsys_lab.data.synthetic import generate
+
+
+@lru_cache(maxsize=1)
+def contract_data() -> Interactions:
+    """60 users, 50 items, 1200 rows with ratings, times, genres and a known truth."""
+    return generate(60, 50, 1200, seed=7)
+
+
+def cut(catalogue: Catalogue, n_users: int, n_items: int) -> Catalogue:
+    """The first users and items of a catalogue."""
+    features = catalogue.item_features
+    return replace(
+        catalogue,
+        user_ids=catalogue.user_ids[:n_users],
+        item_ids=catalogue.item_ids[:n_items],
+        items=catalogue.items.iloc[:n_items],
+        item_features=None if features is None else features[:n_items],
+    )
+
+
+def rows_of(pairs: Sequence[tuple[int, int, float]], n_users: int, n_items: int) -> Interactions:
+    """Interactions (user, item, rating) at one second intervals, in the catalogue of ``contract_data`` cut to size."""
+    users, items, ratings = (np.array(column) for column in zip(*pairs))
+    catalogue = cut(contract_data().catalogue, n_users, n_items)
+    return Interactions(users, items, ratings.astype(np.float32), np.arange(len(users)) + 10**9, catalogue)
+
+
+def checkerboard() -> tuple[Interactions, Int32]:
+    """20 users and 20 items; evens love evens, odds love odds and rate some of the others low; one loved item withheld.
+
+    Returns the training rows and the withheld item of each user. Features say which items are even.
+    """
+    pairs, withheld = [], []
+    for user in range(20):
+        own = [item for item in range(20) if item % 2 == user % 2]
+        hidden = own[(user // 2) % 10]
+        others = [item for item in range(20) if item % 2 != user % 2]
+        pairs += [(user, item, 5.0) for item in own if item != hidden]
+        pairs += [(user, others[(user // 2 + step) % 10], 1.0) for step in range(3)]
+        withheld.append(hidden)
+    data = rows_of(pairs, 20, 20)
+    even = (np.arange(20) % 2).astype(int)
+    features = sparse.csr_matrix(np.eye(2, dtype=np.float32)[even])
+    catalogue = replace(data.catalogue, item_features=features, feature_names=["even", "odd"])
+    return replace(data, catalogue=catalogue), np.array(withheld, dtype=np.int32)

@@ -1,0 +1,113 @@
+"""Every algorithm of the catalogue keeps the contract, in every process alike, and personalised ones beat chance."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recsys_lab.algorithms.base import Algorithm
+from recsys_lab.algorithms.catalogue import CATALOGUE, algorithm_class, make_algorithm
+from recsys_lab.algorithms.contract import AlgorithmContract, recommend_all
+from recsys_lab.algorithms.contract_cases import contract_data
+from recsys_lab.data.interactions import Interactions
+from recsys_lab.data.synthetic import load
+
+# their order has nothing to do with the tastes of the user
+IMPERSONAL = {"Random", "Popularity", "RecentPopularity", "Bias", "BaselineOnly", "NormalPredictor"}
+NO_CHECKERBOARD = {
+    *IMPERSONAL,
+    "Oracle",  # knows the truth of the generated users, who do not like a checkerboard
+    "SlopeOne",  # averages the differences of all users, of both tastes
+}
+SMALL = {"n_neighbors": 10, "n_factors": 12}  # the defaults would keep everything there is
+ALTERNATIVES: dict[str, list[Any]] = {
+    "method": ["sgd"],
+    "similarity": ["jaccard", "pearson", "cosine"],
+    "min_support": [12],
+    "moment": ["mean"],
+    "relevance_threshold": [4.0],
+    "max_memory_gb": [1e-9],
+}
+COMPANIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "BaselineOnly": {"learning_rate": {"method": "sgd"}, "regularization": {"method": "sgd"}},
+    "NMF": {"bias_regularization": {"biased": True}, "learning_rate": {"biased": True}},
+    **{
+        name: {"shrinkage": {"similarity": "pearson_baseline"}}
+        for name in ("KNNBasic", "KNNWithMeans", "KNNWithZScore", "KNNBaseline")
+    },
+}
+
+
+def _suite(name: str) -> type[AlgorithmContract]:
+    fields = set(inspect.signature(algorithm_class(name)).parameters)
+    members = {
+        "algorithm_class": algorithm_class(name),
+        "hyper_parameters": {key: value for key, value in SMALL.items() if key in fields},
+        "finds_the_checkerboard": name not in NO_CHECKERBOARD,
+        "ids_are_names": name != "Oracle",
+        "alternatives": {"n_epochs": [3], **ALTERNATIVES} if name == "BaselineOnly" else ALTERNATIVES,
+        "companions": COMPANIONS.get(name, {}),
+    }
+    return type(f"Test{name}", (AlgorithmContract,), members)
+
+
+for _name in CATALOGUE:
+    globals()[f"Test{_name}"] = _suite(_name)
+
+
+def _digest(algorithm: Algorithm) -> str:
+    train = contract_data()
+    return hashlib.sha256(recommend_all(algorithm.fit(train), train, k=10).items.tobytes()).hexdigest()
+
+
+def digests() -> dict[str, str]:
+    return {name: _digest(make_algorithm(name)) for name in CATALOGUE}
+
+
+def test_another_process_with_other_threads_and_hash_seed_gives_the_same_lists() -> None:
+    code = (
+        "import importlib.util, json; "
+        f"spec = importlib.util.spec_from_file_location('contract', {__file__!r}); "
+        "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module); "
+        "print(json.dumps(module.digests()))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "123", "NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == digests()
+
+
+@pytest.fixture(scope="module")
+def halves() -> tuple[Interactions, Interactions]:
+    """synthetic-small, the last fifth of each user withheld."""
+    data = load("synthetic-small")
+    assert data.timestamps is not None
+    order = np.lexsort((data.timestamps, data.users))
+    counts = data.user_activity
+    place = np.arange(len(data)) - np.repeat(np.cumsum(counts) - counts, counts)
+    late = place >= np.repeat(np.ceil(0.8 * counts), counts)
+    return data.select(order[~late]), data.select(order[late])
+
+
+def _hits(algorithm: Algorithm, train: Interactions, test: Interactions) -> int:
+    """How many withheld rows stand in the first ten."""
+    items = recommend_all(algorithm.fit(train), train, k=10).items
+    return sum(int(np.isin(items[user], test.matrix[user].indices).sum()) for user in range(train.n_users))
+
+
+# models of ratings order by how much an item is liked, not by whether it is taken next
+RANKERS = [name for name, entry in CATALOGUE.items() if entry.task != "rating" and name != "Random"]
+
+
+@pytest.mark.parametrize("name", RANKERS)
+def test_an_algorithm_that_ranks_beats_random(name: str, halves: tuple[Interactions, Interactions]) -> None:
+    chance = np.mean([_hits(make_algorithm("Random", random_state=seed), *halves) for seed in range(3)])
+    assert _hits(make_algorithm(name), *halves) > 1.2 * chance
