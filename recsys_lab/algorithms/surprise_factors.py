@@ -14,7 +14,7 @@ from recsys_lab.algorithms.surprise_rows import Rows
 from recsys_lab.data.interactions import Float64, Interactions
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class SVD(Learnt, RatingPredictor):
     """Biased matrix factorization by stochastic gradient descent (Koren, Bell and Volinsky, Computer 2009, eq. 4)."""
 
@@ -47,7 +47,7 @@ class SVD(Learnt, RatingPredictor):
         return self
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class SVDpp(Learnt, RatingPredictor):
     """SVD++: SVD whose user vectors also sum implicit vectors of the items rated (Koren, KDD 2008, eq. 15)."""
 
@@ -81,7 +81,7 @@ class SVDpp(Learnt, RatingPredictor):
         return self
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class BaselineOnly(Learnt, RatingPredictor):
     """Global mean + user bias + item bias (Koren, TKDD 2010, section 2.1), by ``als`` or ``sgd``."""
 

@@ -38,7 +38,7 @@ __all__ = [
 WHOLE = (1, 2, 3, 4, 5, 10, 20, 50, 100, 1000)  # multiples tried to make ratings whole numbers
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class NMF(Learnt, RatingPredictor):
     """Non-negative matrix factorization with multiplicative steps (Luo et al., IEEE TII 2014, eq. 8)."""
 
@@ -81,7 +81,7 @@ class NMF(Learnt, RatingPredictor):
         return self
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class CoClustering(Learnt, RatingPredictor):
     """Means of user and item clusters and of their crossings (George and Merugu, ICDM 2005, eq. 6).
 
@@ -113,7 +113,7 @@ class CoClustering(Learnt, RatingPredictor):
         return self
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class NormalPredictor(Learnt, RatingPredictor):
     """A rating drawn from the normal distribution of the training ratings, the same at each call for the same pair."""
 
@@ -122,7 +122,7 @@ class NormalPredictor(Learnt, RatingPredictor):
     def fit(self, train: Interactions) -> Self:
         """Estimate mean and standard deviation (divided by n)."""
         rows = Rows.of(train)
-        seed = child_seed(self.random_state, "fit/NormalPredictor")
+        seed = child_seed(self.random_state, "normal")
         self.state_ = Normal(rows.mean, float(np.std(rows.ratings)), seed, train.n_items)
         return self
 

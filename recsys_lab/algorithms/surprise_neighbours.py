@@ -24,7 +24,7 @@ SIMILARITIES = {
 MAX_NEIGHBOURHOOD = 20_000  # users or items: their dense similarities then take 3.2 GB
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class _NearestRaters(Learnt):
     """Hyper-parameters of all neighbour models, and what they do alike."""
 
@@ -86,7 +86,7 @@ class _NearestRaters(Learnt):
         return self
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class KNNBasic(_NearestRaters, RatingPredictor):
     """Mean rating of the nearest raters, weighted by similarity; impossible without them."""
 
@@ -97,7 +97,7 @@ class KNNBasic(_NearestRaters, RatingPredictor):
         return self._learn(rows, by_y.values, np.zeros(len(by_x.pointers) - 1), needed=True)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class KNNWithMeans(_NearestRaters, RatingPredictor):
     """Mean of the user (or item) + the nearest raters' weighted mean distance from their own means."""
 
@@ -109,7 +109,7 @@ class KNNWithMeans(_NearestRaters, RatingPredictor):
         return self._learn(rows, by_y.values - centres[by_y.codes], centres)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class KNNWithZScore(_NearestRaters, RatingPredictor):
     """As KNNWithMeans, with distances in units of each one's standard deviation."""
 
@@ -127,7 +127,7 @@ class KNNWithZScore(_NearestRaters, RatingPredictor):
         return self._learn(rows, values, centres, spread=spread)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class KNNBaseline(_NearestRaters, RatingPredictor):
     """Baseline of the pair + the nearest raters' weighted mean distance from theirs (Koren, TKDD 2010, eq. 3)."""
 
@@ -147,7 +147,7 @@ class KNNBaseline(_NearestRaters, RatingPredictor):
         return self._learn(rows, values, x_bias, mean=rows.mean, y_base=y_bias, unknown=0.0, biases=biases)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class SlopeOne(Learnt, RatingPredictor):
     """The user's mean + the mean deviation of the item from the user's items (Lemire and Maclachlan, SDM 2005).
 

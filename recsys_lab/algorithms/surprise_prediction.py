@@ -8,6 +8,7 @@ from typing import Protocol, Self
 import numpy as np
 from scipy import sparse
 
+from recsys_lab.algorithms.base import require
 from recsys_lab.algorithms.surprise_kernels import neighbour_pairs, slope_pairs
 from recsys_lab.algorithms.surprise_rows import Csr, Rows
 from recsys_lab.data.interactions import Float32, Float64, Int32
@@ -68,7 +69,14 @@ class Factors:
         unknown: float,
         fallback: float = float("nan"),
     ) -> Self:
-        """From arrays over inner numbers; ``unknown`` is the bias of users and items without training rows."""
+        """From arrays over inner numbers; ``unknown`` is the bias of users and items without training rows.
+
+        Raises ValueError when a number is not finite.
+        """
+        require(
+            all(np.isfinite(values).all() for values in (user_bias, item_bias, users, items)),
+            "training diverged: factors or biases are not finite; try a lower learning_rate or more regularization",
+        )
         return cls(
             mean,
             rows.spread_users(user_bias, unknown),
@@ -184,7 +192,7 @@ class Normal:
         second = _mix(first + np.uint64(0x9E3779B97F4A7C15))
         radius = np.sqrt(-2.0 * np.log((first >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54))
         angle = 2.0 * np.pi * (second >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        return self.mean + self.deviation * radius * np.cos(angle)  # type: ignore[no-any-return]
+        return self.mean + self.deviation * radius * np.cos(angle)
 
     def score(self, users: Int32) -> Float32:
         """Ratings (b, n_items) of all items."""
