@@ -129,7 +129,8 @@ def _ratings(data: Interactions) -> dict[str, float]:
     seen_users, seen_items = data.user_activity[data.user_activity > 0], data.item_popularity[data.item_popularity > 0]
     found["mean rating of a user, sd"] = user_means.std()
     found["mean rating of an item, sd"] = item_means.std()
-    found["mean rating of an item with 20 rows or more, sd"] = item_means[seen_items >= 20].std()
+    if (seen_items >= 20).any():
+        found["mean rating of an item with 20 rows or more, sd"] = item_means[seen_items >= 20].std()
     spread = pd.Series(ratings).groupby(data.users).std(ddof=0)
     found["sd of the ratings of a user, mean"] = float(spread.mean())
     found["correlation of an item's log rows and mean rating"] = _correlation(np.log(seen_items), item_means)

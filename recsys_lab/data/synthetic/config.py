@@ -10,6 +10,7 @@ import numpy as np
 
 VERSION = "1"  # raise it whenever the same configuration gives other rows
 MIN_ROWS_PER_USER = 20
+SMALLEST = 2_000  # rows; below, the rule for sizes would leave no 20 rows a user
 SECONDS_PER_DAY = 86_400
 
 # interactions, users, items: the embedded sets and the shapes of MovieLens 100K, 1M and 20M, which other sizes follow
@@ -91,8 +92,8 @@ def parse_name(name: str) -> tuple[int, int, int]:
     if match is None:
         raise ValueError(f"unknown synthetic data set {name!r}; known: {NAMED_SIZES}")
     n_interactions = round(float(match[1]) * {"k": 1_000, "m": 1_000_000}[match[2]])
-    if n_interactions < 2_000:
-        raise ValueError(f"{name!r} is too small: the smallest is synthetic-2k (20 rows a user need some users)")
+    if n_interactions < SMALLEST:
+        raise ValueError(f"{name!r} is too small for 20 rows a user; the smallest is synthetic-2k")
     logs = np.log(np.asarray(ANCHORS, dtype=np.float64))
     segment = int(np.clip(np.searchsorted(logs[:, 0], np.log(n_interactions)) - 1, 0, len(ANCHORS) - 2))
     low, high = logs[segment], logs[segment + 1]

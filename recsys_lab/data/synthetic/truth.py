@@ -29,7 +29,7 @@ _ACTIVE_LIKING = 0.4  # correlation of a user's bias and log activity: active us
 _TREND = 1.5  # sd of the change of an item's log popularity over the whole span, at drift 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Truth:
     """What generated the rows: factors and biases, from which everything about a pair is computed on demand.
 
@@ -82,26 +82,21 @@ class Truth:
         Among the items not chosen yet, and up to a constant of the user. So their order is the order of the
         probabilities of being chosen next, whatever was chosen before.
         """
-        weights = self._match(users, when)
+        weights = _product(self._tastes(users, when), self.traits)
         weights *= np.float32(self.config.taste)
         weights += self.mainstream[users, None].astype(np.float32) * self.popularity.astype(np.float32)
-        moved = (self._when(users, when) - 0.5)[:, None].astype(np.float32)
-        weights += moved * self.trend.astype(np.float32)
+        weights += self._moved(users, when).astype(np.float32) * self.trend.astype(np.float32)
         return weights
 
-    def _when(self, users: Int32, when: Float64 | None) -> Float64:
-        return self.visits.middle[users] if when is None else np.asarray(when, dtype=np.float64)
+    def _moved(self, users: Int32, when: Float64 | None) -> Float64:
+        """Distance from the middle of the span, (b, 1)."""
+        return (self.visits.middle[users] if when is None else np.asarray(when, dtype=np.float64))[:, None] - 0.5
 
     def _tastes(self, users: Int32, when: Float64 | None) -> Float64:
-        drifted: Float64 = self.tastes[users] + (self._when(users, when) - 0.5)[:, None] * self.taste_drift[users]
-        return drifted
-
-    def _match(self, users: Int32, when: Float64 | None) -> Float32:
-        match: Float32 = self._tastes(users, when).astype(np.float32) @ self.traits.T.astype(np.float32)
-        return match
+        return self.tastes[users] + self._moved(users, when) * self.taste_drift[users]
 
     def _liking(self, users: Int32, when: Float64 | None) -> Float32:
-        liking = self._match(users, when)
+        liking = _product(self._tastes(users, when), self.traits)
         liking *= np.float32(self.config.liking)
         liking += (MEAN_LIKING + self.user_bias[users, None]).astype(np.float32)
         liking += self.item_bias.astype(np.float32)
@@ -156,7 +151,8 @@ def truth_of(info: dict[str, Any]) -> Truth:
 
 
 def _standardised(values: Float64) -> Float64:
-    return (values - values.mean()) / max(float(values.std()), 1e-12)
+    standard: Float64 = (values - values.mean()) / max(float(values.std()), 1e-12)
+    return standard
 
 
 def _traits(config: SyntheticConfig, genre_traits: Float64, own: Float64) -> Float64:
@@ -170,6 +166,11 @@ def _traits(config: SyntheticConfig, genre_traits: Float64, own: Float64) -> Flo
     scale = _TASTE_DECAY ** np.arange(N_TASTES)
     traits *= scale * np.sqrt(N_TASTES / (scale**2).sum())
     return traits
+
+
+def _product(tastes: Float64, traits: Float64) -> Float32:
+    product: Float32 = tastes.astype(np.float32) @ traits.T.astype(np.float32)
+    return product
 
 
 def _mean_rating(liking: Float32, noise: Float32) -> Float32:
