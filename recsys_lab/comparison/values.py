@@ -1,0 +1,222 @@
+"""The numbers that are compared: one value a user and model, after it is certain that they may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from recsys_lab.evaluation import Evaluation
+
+# micro errors are ratios of sums: metric -> (column of each user's sum of errors, whether a root is taken)
+MICRO = {
+    "rmse": ("sse", True),
+    "mae": ("sae", False),
+    "rmse_unclipped": ("sse_unclipped", True),
+    "mae_unclipped": ("sae_unclipped", False),
+}
+MACRO = {f"{name}_macro": name for name in ("rmse", "mae")} | {
+    f"{name}_macro_unclipped": f"{name}_unclipped" for name in ("rmse", "mae")
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """``values`` and ``ordered``, (n_users, n_models): what is averaged, and what decides who wins for a user.
+
+    ``by_split`` maps a model to its means on each split, in the same order for all; ``seed_sd`` is the standard
+    deviation of the means over seeds (NaN for one seed).
+    """
+
+    values: pd.DataFrame
+    ordered: pd.DataFrame
+    by_split: dict[str, Any]
+    n_seeds: dict[str, int]
+    seed_sd: dict[str, float]
+    notes: tuple[str, ...]
+
+
+def measured_values(evaluations: Mapping[str, Evaluation | Sequence[Evaluation]], primary: str) -> Measured:
+    """Each model's values by user. Raises ValueError when data, splits, protocols or users are not the same."""
+    runs = {name: _as_list(name, given) for name, given in evaluations.items()}
+    _check_hashes(runs)
+    splits = list(dict.fromkeys(one.split_hash for one in next(iter(runs.values()))))
+    _check_splits(runs, splits)
+    micro = primary in MICRO and all({MICRO[primary][0], "n_pairs"} <= set(one.per_user) for one in _all(runs))
+    columns = [MICRO[primary][0], "n_pairs"] if micro else [_column(runs, primary)]
+    parts = {name: [_over_seeds(name, given, split, columns) for split in splits] for name, given in runs.items()}
+    _check_users(parts, micro)
+    pooled = {name: _over_folds(frames, micro) for name, frames in parts.items()}
+    value = (lambda frame: _micro(frame, primary)) if micro else (lambda frame: frame.iloc[:, 0])
+    n_seeds = {name: len(given) // len(splits) for name, given in runs.items()}
+    return Measured(
+        values=pd.DataFrame({name: value(frame) for name, frame in pooled.items()}),
+        ordered=pd.DataFrame({name: frame.iloc[:, 0] for name, frame in pooled.items()}),
+        by_split={name: np.array([value(frame).mean() for frame in frames]) for name, frames in parts.items()},
+        n_seeds=n_seeds,
+        seed_sd={name: _seed_sd(given, splits, columns, value) for name, given in runs.items()},
+        notes=tuple(_notes(n_seeds, len(splits))),
+    )
+
+
+def _as_list(name: str, given: Any) -> list[Any]:
+    found = list(given) if isinstance(given, list | tuple) else [given]
+    if not found:
+        raise ValueError(f"model {name!r} has no evaluation")
+    return found
+
+
+def _all(runs: Mapping[str, list[Any]]) -> list[Any]:
+    return [one for given in runs.values() for one in given]
+
+
+def _check_hashes(runs: Mapping[str, list[Any]]) -> None:
+    """One data set and one protocol; the error names the fields that differ and the models."""
+    (first_name, first), faults = (next(iter(runs.items()))), []
+    first = first[0]
+    for name, given in runs.items():
+        for one in given:
+            if one.dataset_hash != first.dataset_hash:
+                faults.append(f"dataset_hash: {first_name} {first.dataset_hash[:12]}, {name} {one.dataset_hash[:12]}")
+            if one.protocol.get("hash") != first.protocol.get("hash"):
+                keys = sorted((set(first.protocol) | set(one.protocol)) - {"hash"})
+                differing = [key for key in keys if first.protocol.get(key) != one.protocol.get(key)] or ["hash"]
+                faults += [
+                    f"protocol {key}: {first_name} {first.protocol.get(key)!r}, {name} {one.protocol.get(key)!r}"
+                    for key in differing
+                ]
+    if faults:
+        raise ValueError(
+            "only evaluations of the same data and protocol can be compared; different are "
+            + "; ".join(dict.fromkeys(faults))
+        )
+
+
+def _check_splits(runs: Mapping[str, list[Any]], splits: list[str]) -> None:
+    first = next(iter(runs))
+    for name, given in runs.items():
+        own = [one.split_hash for one in given]
+        if set(own) != set(splits):
+            raise ValueError(
+                f"only evaluations of the same split can be compared; split_hash differs: {first} "
+                f"{_short(splits)}, {name} {_short(own)}"
+            )
+        counts = {split: own.count(split) for split in splits}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"model {name!r} needs equally many seeds on every fold; found {_short_counts(counts)}")
+
+
+def _column(runs: Mapping[str, list[Any]], primary: str) -> str:
+    column = MACRO.get(primary, primary)
+    for name, given in runs.items():
+        for one in given:
+            if column not in one.per_user:
+                raise ValueError(
+                    f"{primary!r} is not measured per user for model {name!r}, so it cannot be tested; "
+                    f"measured per user: {', '.join(map(str, one.per_user.columns))}"
+                )
+    return column
+
+
+def _over_seeds(name: str, given: list[Any], split: str, columns: list[str]) -> pd.DataFrame:
+    """The mean over the seeds of one split, by user, without users for whom the metric is not defined."""
+    frames = [_defined(one, columns) for one in given if one.split_hash == split]
+    for frame in frames[1:]:
+        if not frame.index.equals(frames[0].index):
+            raise ValueError(f"the seeds of model {name!r} have different users: {_difference(frames[0], frame)}")
+    total: pd.DataFrame = frames[0]
+    for frame in frames[1:]:
+        total = total + frame
+    mean: pd.DataFrame = total / len(frames)
+    return mean
+
+
+def _defined(one: Any, columns: list[str]) -> pd.DataFrame:
+    frame = one.per_user[columns].astype(np.float64).sort_index().dropna()
+    if "n_pairs" in frame:
+        frame = frame[frame["n_pairs"] > 0]
+    if not len(frame):
+        raise ValueError(f"{columns[0]!r} is defined for no user of {one.algorithm}; nothing can be compared")
+    return frame
+
+
+def _check_users(parts: Mapping[str, list[pd.DataFrame]], micro: bool) -> None:
+    (first_name, first), *others = parts.items()
+    for name, frames in others:
+        for one, other in zip(first, frames, strict=True):
+            if not one.index.equals(other.index):
+                raise ValueError(
+                    f"only evaluations of the same users can be compared; {first_name} has {len(one)} and {name} has "
+                    f"{len(other)} users: {_difference(one, other)}"
+                )
+            if micro and not np.allclose(one["n_pairs"], other["n_pairs"]):
+                user = one.index[int(np.argmax(~np.isclose(one["n_pairs"], other["n_pairs"])))]
+                raise ValueError(
+                    f"only errors of the same pairs can be compared; user {user} has n_pairs "
+                    f"{one['n_pairs'][user]:g} with {first_name} and {other['n_pairs'][user]:g} with {name}; "
+                    "evaluate with rating_fallback='global_mean'"
+                )
+
+
+def _over_folds(frames: list[pd.DataFrame], micro: bool) -> pd.DataFrame:
+    """One row a user: the mean over the folds that test the user; sums of errors are added up."""
+    if len(frames) == 1:
+        return frames[0]
+    grouped = pd.concat(frames).groupby(level=0, sort=True)
+    pooled: pd.DataFrame = grouped.sum() if micro else grouped.mean()
+    return pooled
+
+
+def _micro(frame: pd.DataFrame, primary: str) -> pd.Series[float]:
+    """Values by user whose mean is the micro error, and whose spread is that of the micro error (delta method).
+
+    For a ratio r = S/N of sums over users, user u has r + (S_u - r · N_u) / mean N; a root √r is followed linearly.
+    """
+    column, root = MICRO[primary]
+    sums, pairs = frame[column], frame["n_pairs"]
+    ratio = float(sums.sum() / pairs.sum())
+    parts = (sums - ratio * pairs) / float(pairs.mean())
+    if not root:
+        return ratio + parts
+    error = float(np.sqrt(ratio))
+    return error + (parts / (2 * error) if error > 0 else parts)
+
+
+def _seed_sd(given: list[Any], splits: list[str], columns: list[str], value: Any) -> float:
+    """Standard deviation of the mean over seeds, averaged over splits; NaN for one seed."""
+    spreads = []
+    for split in splits:
+        means = [float(value(_defined(one, columns)).mean()) for one in given if one.split_hash == split]
+        spreads.append(float(np.std(means, ddof=1)) if len(means) > 1 else float("nan"))
+    return float(np.mean(spreads))
+
+
+def _notes(n_seeds: Mapping[str, int], n_splits: int) -> list[str]:
+    notes = []
+    if max(n_seeds.values()) > 1:
+        counts = ", ".join(f"{name} {count}" for name, count in n_seeds.items())
+        notes.append(f"a user's value is the mean over the seeds of a model (seeds: {counts})")
+    if n_splits > 1:
+        notes.append(f"a user's value is pooled over the folds (of {n_splits}) that test the user; a user counts once")
+    return notes
+
+
+def _difference(first: pd.DataFrame, second: pd.DataFrame) -> str:
+    """Some users of one side only, as text."""
+    only_first = first.index.difference(second.index)
+    only_second = second.index.difference(first.index)
+    return f"{len(only_first)} only in the first {list(only_first[:3])}, {len(only_second)} only in the second " + str(
+        list(only_second[:3])
+    )
+
+
+def _short(hashes: list[str]) -> str:
+    return ", ".join(sorted({one[:12] for one in hashes}))
+
+
+def _short_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{split[:12]}: {count}" for split, count in counts.items())
