@@ -34,8 +34,8 @@ def significant(value: float, digits: int = 3) -> str:
     """A cost or a count with about three digits: 0.0123, 1.23, 1,230."""
     if not np.isfinite(value):
         return "–"
-    if value == 0:
-        return "0"
+    if 0 <= value < 0.001:
+        return "< .001" if value else "0"
     places = max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))
     rounded = round(value, digits - 1 - int(np.floor(np.log10(abs(value)))))
     return f"{rounded:,.{min(places, 4)}f}".replace("-", MINUS)
@@ -81,6 +81,7 @@ def columns_of(frame: pd.DataFrame, metric: str, best_baseline: str) -> list[Col
         Column("mean", metric, f"{metric}: mean over users with its 95 % interval", interval, _number("mean")),
         Column("difference", against, "Over the same users, 95 % interval", difference, _number("difference")),
         Column("p_holm", "p (Holm)", "Paired t-test, corrected for the number of comparisons", _p, _number("p_holm")),
+        Column("verdict", "verdict", "Sure, and large enough to matter (1 % of the baseline)", _verdict),
         Column("dz", "dz", "Mean difference / its standard deviation (Cohen)", _decimals("dz", 2), _number("dz")),
         Column("wins", "win/tie/loss", "Users better, equal, worse than with that baseline", _wins, _number("wins")),
         _count("n_users", "users", "Users measured"),
@@ -111,6 +112,10 @@ def _name(row: pd.Series) -> str:
 
 def _status(row: pd.Series) -> str:
     return str(row["status"])
+
+
+def _verdict(row: pd.Series) -> str:
+    return "–" if row["verdict"] in {REFERENCE, "baseline"} else str(row["verdict"])
 
 
 def _rank(row: pd.Series) -> str:

@@ -33,7 +33,7 @@ def to_html(tables: Sequence[Table], question: str, title: str) -> str:
 def figures(table: Table) -> dict[str, Figure]:
     """The figures of a table by caption: the ranking, accuracy against coverage, and accuracy against cost."""
     frame = table.frame
-    less = table.primary.startswith(("rmse", "mae"))
+    less = table.less_is_better
     drawn: dict[str, Figure] = {
         "Mean and 95 % interval; models on one band cannot be told apart; the dashed line is the best baseline": (
             leaderboard_dots(frame, table.primary, best=table.comparison.best_baseline)
@@ -95,8 +95,7 @@ def _cell(column: Column, row: pd.Series, low: float, high: float) -> str:
     elif column.key == "mean":
         content += _whisker(row, low, high)
     elif column.key == "difference" and "[" in text:
-        sure = float(row["p_holm"]) < 0.05
-        kind = str(row.get("verdict", "")) if sure and row.get("verdict") in {"better", "worse"} else ""
+        kind = str(row["verdict"]) if row["verdict"] in {"better", "worse"} else ""
         main, _, ends = text.partition(" [")
         content = f'{escape(main)} <span class="range">[{escape(ends)}</span>'
     return f'<td class="{kind}" data-value="{escape(sort_key)}">{content}</td>'

@@ -1,18 +1,17 @@
-"""Evaluations of one split become one ranked table: seeds and folds combined, statistics from ``compare``."""
+"""Evaluations of one split become one ranked table: statistics from ``compare``, costs, counts and notes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from recsys_lab.comparison import Comparison, compare
+from recsys_lab.comparison import BASELINES, Comparison, compare
 from recsys_lab.evaluation import Evaluation
 from recsys_lab.leaderboard.columns import REFERENCE, Column, columns_of
-from recsys_lab.significance import mean_interval
+from recsys_lab.metrics.definitions import parse_metric
 
 ORACLE = "Oracle"
 # one name of each group must be in the table (EVALUATION §5), or it is marked invalid
@@ -21,7 +20,6 @@ REQUIRED = {
     "rating": (("Bias", "BaselineOnly"),),
 }
 FEW_USERS = 200
-SUMS = ("n_pairs", "sse", "sae")  # columns of a per-user table that add up over folds
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +59,11 @@ class Table:
     failures: dict[str, str] = field(default_factory=dict)
 
     @property
+    def less_is_better(self) -> bool:
+        """Whether a low value of the primary metric is a good one, as for rmse."""
+        return _less_is_better(self.primary)
+
+    @property
     def columns(self) -> list[Column]:
         """The columns to show, in order."""
         return columns_of(self.frame, self.primary, self.comparison.best_baseline)
@@ -76,67 +79,47 @@ def build_table(
 ) -> Table:
     """Rank the models of one split.
 
-    Seeds and folds of a label are averaged user by user before anything is compared. ``compare`` refuses models that
-    were measured on other data, splits, protocols or users. ``baselines`` are labels; the Oracle is a reference, no
-    baseline. Raises ValueError when there is nothing to rank.
+    Entries of one label are seeds and folds of one model; ``compare`` averages them user by user, and refuses models
+    that were measured on other data, splits, protocols or users. ``baselines`` are labels; the Oracle is a reference.
+    Raises ValueError when there is nothing to rank.
     """
     by_label: dict[str, list[Entry]] = {}
     for entry in entries:
         by_label.setdefault(entry.label, []).append(entry)
-    models = {label: combine([entry.evaluation for entry in group]) for label, group in by_label.items()}
-    oracle = {label: models.pop(label) for label in list(models) if models[label].algorithm == ORACLE}
-    if not models:
+    references = [label for label, group in by_label.items() if group[0].evaluation.algorithm == ORACLE]
+    if len(by_label) == len(references):
         raise ValueError(f"nothing to rank: no finished trial among {len(entries)} entries but the Oracle")
-    models = {label: _named_split(models[label], by_label[label]) for label in models}
-    present = tuple(label for label in baselines if label in models)
-    comparison = compare(models, primary=primary, **({"baselines": present} if present else {}))
-    some = next(iter(models.values()))
-    frame = _frame(comparison, {**oracle, **models}, by_label, primary)
-    missing = missing_baselines(some.protocol.get("task", "ranking"), [one.algorithm for one in models.values()])
-    split = next(iter(by_label.values()))[0].split
+    present = [label for label in baselines if label in by_label and label not in references]
+    comparison = compare(
+        {label: [entry.evaluation for entry in group] for label, group in by_label.items()},
+        primary,
+        baselines=present or BASELINES,
+        references=references,
+    )
+    summaries = {
+        label: pd.DataFrame([entry.evaluation.summary for entry in group]).mean() for label, group in by_label.items()
+    }
+    frame = _frame(comparison, by_label, pd.DataFrame(summaries).T, primary)
+    some = entries[0].evaluation
+    missing = missing_baselines(
+        str(some.protocol.get("task", "ranking")), [group[0].evaluation.algorithm for group in by_label.values()]
+    )
     return Table(
-        title=" · ".join(part for part in (dataset, split) if part) or "leaderboard",
+        title=" · ".join(part for part in (dataset, entries[0].split) if part) or "leaderboard",
         subtitle=_subtitle(frame, some, primary),
         primary=primary,
         frame=frame,
-        summaries=pd.DataFrame({label: one.summary for label, one in {**oracle, **models}.items()}).T,
+        summaries=pd.DataFrame(summaries).T.reindex(frame.index),
         comparison=comparison,
-        hashes={"data": some.dataset_hash, "split": some.split_hash, "protocol": str(some.protocol.get("hash", ""))},
-        notes=tuple(_notes(comparison, frame, missing, failures or {}, primary)),
+        hashes={
+            "data": some.dataset_hash,
+            "split": ", ".join(sorted({entry.evaluation.split_hash[:16] for entry in entries})),
+            "protocol": str(some.protocol.get("hash", "")),
+        },
+        notes=tuple(_notes(comparison, frame, missing, failures or {})),
         valid=not missing,
         failures=dict(failures or {}),
     )
-
-
-def combine(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """One evaluation from several seeds or folds of a model: means user by user, of summaries and of costs.
-
-    A user's value is the mean over the evaluations that measured that user; counts and error sums of rating tasks
-    are means over seeds. Raises ValueError when data or protocol differ.
-    """
-    first = evaluations[0]
-    if len(evaluations) == 1:
-        return first
-    for name in ("dataset_hash", "algorithm"):
-        found = {getattr(one, name) for one in evaluations}
-        if len(found) > 1:
-            raise ValueError(f"evaluations of one row must share {name}; found {sorted(found)}")
-    protocols = {str(one.protocol.get("hash")) for one in evaluations}
-    if len(protocols) > 1:
-        raise ValueError(f"evaluations of one row must share their protocol; found the hashes {sorted(protocols)}")
-    stacked = pd.concat([one.per_user for one in evaluations])
-    per_user = stacked.groupby(level=0, sort=True).mean()
-    if "is_cold" in per_user:
-        per_user["is_cold"] = per_user["is_cold"] > 0.5
-    n_splits = len({one.split_hash for one in evaluations})
-    n_seeds = len(evaluations) / n_splits
-    for name in SUMS:
-        if name in per_user:
-            per_user[name] = stacked.groupby(level=0, sort=True)[name].sum() / n_seeds
-    summary = pd.DataFrame([one.summary for one in evaluations]).mean().to_dict()
-    costs = pd.DataFrame([vars(one.cost) for one in evaluations])
-    cost = replace(first.cost, **costs.mean().to_dict())
-    return replace(first, per_user=per_user, summary=summary, cost=cost, lists=None)
 
 
 def missing_baselines(task: str, algorithms: Sequence[str]) -> list[str]:
@@ -145,91 +128,66 @@ def missing_baselines(task: str, algorithms: Sequence[str]) -> list[str]:
     return [" or ".join(group) for group in groups if not set(group) & set(algorithms)]
 
 
-def _named_split(evaluation: Evaluation, entries: Sequence[Entry]) -> Evaluation:
-    """Folds of one k_fold share a group; the combined evaluation carries it as its split."""
-    groups = {entry.group or entry.evaluation.split_hash for entry in entries}
-    if len(groups) > 1:
-        raise ValueError(f"{entries[0].label}: one row must come from one split; found the hashes {sorted(groups)}")
-    return replace(evaluation, split_hash=groups.pop())
-
-
 def _frame(
-    comparison: Comparison, models: Mapping[str, Evaluation], entries: Mapping[str, Sequence[Entry]], primary: str
+    comparison: Comparison, entries: Mapping[str, Sequence[Entry]], summaries: pd.DataFrame, primary: str
 ) -> pd.DataFrame:
-    frame = comparison.table.copy()
-    frame["status"] = [_status(label, comparison, entries[label]) for label in frame.index]
-    ascending = bool(_less_is_better(primary))
-    frame = frame.sort_values("mean", ascending=ascending, kind="stable")
-    for label in [label for label in models if label not in frame.index]:
-        values = models[label].per_user[primary].dropna().to_numpy(dtype=np.float64)
-        mean, low, high = _interval(values)
-        row = {"mean": models[label].summary.get(primary, mean), "low": low, "high": high, "n_users": len(values)}
-        frame = pd.concat([pd.DataFrame([{**row, "status": REFERENCE}], index=[label]), frame])
+    """The comparison's table, references on top and unranked, with what each model cost and how often it was tried."""
+    frame = comparison.table.drop(columns="is_baseline").astype({"rank_group": np.float64})
+    references = frame.index[comparison.table["verdict"] == REFERENCE]
+    frame = frame.loc[[*references, *frame.index.difference(references, sort=False)]]
+    nothing = ["difference", "difference_low", "difference_high", "relative_percent", "dz", "wins", "ties", "losses"]
+    frame = frame.astype(dict.fromkeys(["wins", "ties", "losses"], np.float64))
+    frame.loc[[*references, comparison.best_baseline], nothing] = np.nan  # nothing is compared there
+    frame.loc[references, "rank_group"] = np.nan
+    tried = pd.Series({label: group[0].evaluation.algorithm for label, group in entries.items()})
     cutoff = primary.partition("@")[2] or "10"
-    tried: dict[str, int] = {}
+    catalogue = [f"{name}@{cutoff}" for name in ("item_coverage", "gini", "arp") if f"{name}@{cutoff}" in summaries]
     for label in frame.index:
-        tried[models[label].algorithm] = tried.get(models[label].algorithm, 0) + 1
-    extra: dict[str, dict[str, Any]] = {}
-    for label in frame.index:
-        one = models[label]
-        extra[label] = {
-            "family": entries[label][0].family,
-            "n_seeds": len({entry.seed for entry in entries[label]}),
-            "n_trials": tried[one.algorithm],
-            "fit_s": one.cost.fit_s,
-            "ms_per_user": one.cost.ms_per_user,
-            "peak_rss_mb": one.cost.peak_rss_mb,
-            **{key: one.summary[key] for key in _catalogue_metrics(cutoff) if key in one.summary},
-        }
+        group = entries[label]
+        costs = pd.DataFrame([vars(entry.evaluation.cost) for entry in group]).mean()
+        frame.loc[label, "family"] = group[0].family
+        frame.loc[label, "status"] = _status(label, comparison, group)
+        frame.loc[label, "n_seeds"] = len({entry.seed for entry in group})
+        frame.loc[label, "n_trials"] = (tried == tried[label]).sum()
+        frame.loc[label, ["fit_s", "ms_per_user", "peak_rss_mb"]] = costs[["fit_s", "ms_per_user", "peak_rss_mb"]]
     frame.index.name = "model"
-    return frame.join(pd.DataFrame.from_dict(extra, orient="index"))
-
-
-def _interval(values: Any) -> tuple[float, float, float]:
-    found = mean_interval(values)
-    mean, low, high = (found.mean, found.low, found.high) if hasattr(found, "low") else found
-    return float(mean), float(low), float(high)
-
-
-def _catalogue_metrics(cutoff: str) -> tuple[str, ...]:
-    return tuple(f"{name}@{cutoff}" for name in ("item_coverage", "gini", "arp"))
+    return frame.join(summaries[catalogue])
 
 
 def _less_is_better(primary: str) -> bool:
-    return primary.partition("_")[0] in {"rmse", "mae"}
+    return parse_metric(primary)[0].better == "lower"
 
 
 def _status(label: str, comparison: Comparison, entries: Sequence[Entry]) -> str:
-    if bool(comparison.table.loc[label, "is_baseline"]):
+    if comparison.table["verdict"][label] == REFERENCE:
+        return REFERENCE
+    if comparison.table["is_baseline"][label]:
         return "baseline"
     return "default" if entries[0].is_default else "set"
 
 
 def _subtitle(frame: pd.DataFrame, some: Evaluation, primary: str) -> str:
     threshold = some.protocol.get("relevance_threshold")
-    facts = [f"{primary}, mean over users ± 95 % interval", f"{int(frame['n_users'].max()):,} users"]
+    facts = [f"{primary}, mean over users with 95 % interval", f"{int(frame['n_users'].max()):,} users"]
     if some.protocol.get("task") == "ranking":
         facts.append("relevant: every test row" if threshold is None else f"relevant: test ratings from {threshold:g}")
     return " · ".join(facts)
 
 
 def _notes(
-    comparison: Comparison, frame: pd.DataFrame, missing: Sequence[str], failures: Mapping[str, str], primary: str
+    comparison: Comparison, frame: pd.DataFrame, missing: Sequence[str], failures: Mapping[str, str]
 ) -> list[str]:
-    notes = []
+    notes = [f"FAILED: {label}: {message}" for label, message in failures.items()]
     if missing:
         notes.append(f"INVALID as a claim: without {', '.join(missing)} nobody knows what the numbers are worth.")
     users = int(frame["n_users"].max())
     if users < FEW_USERS:
         notes.append(f"Only {users} users were measured; below {FEW_USERS} the intervals are wide and rough.")
-    seen = comparison.minimum_detectable_difference
-    if np.ndim(seen) == 0 and np.isfinite(float(seen)):
-        notes.append(
-            f"Differences of {float(seen):.4f} {primary} could be seen with a power of 80 %; smaller ones may hide."
-        )
-    if (frame["status"] == "default").any():
+    detectable = comparison.minimum_detectable_difference
+    if np.isfinite(detectable):
+        notes.append(f"A true difference of {detectable:.4f} is found with 80 % power; smaller ones may stay hidden.")
+    if frame["status"].isin(["default", "set"]).any():
         notes.append('Rows marked "default" or "set" were not tuned: they are a start, not what the algorithm can do.')
     if (frame["status"] == REFERENCE).any():
         notes.append("The Oracle knows the truth from which the data were generated: the best score anyone can reach.")
-    notes += [f"FAILED: {label}: {message}" for label, message in failures.items()]
-    return notes
+    return [*notes, *(f"{note[0].upper()}{note[1:]}." if note[-1] != "." else note for note in comparison.notes)]

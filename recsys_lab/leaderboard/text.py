@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from recsys_lab.leaderboard.columns import MINUS, REFERENCE, Column
 from recsys_lab.leaderboard.table import Table
 
-TERMINAL = ("rank_group", "model", "mean", "difference", "p_holm", "fit_s", "ms_per_user", "status")
+TERMINAL = ("rank_group", "model", "mean", "difference", "p_holm", "verdict", "fit_s", "status")
 _LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
           "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$", "–": "--", MINUS: "$-$", "<": "$<$",
           "≤": r"$\leq$", "·": r"$\cdot$", "×": r"$\times$", "λ": r"$\lambda$"}  # fmt: skip

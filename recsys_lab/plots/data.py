@@ -41,7 +41,9 @@ def popularity_curve(data: Interactions, head: float = 0.2) -> Plot:
         axes.fill_between(ranks, counts, color=FAINT, lw=0)
         axes.fill_between(ranks[:n_head], counts[:n_head], color=BLUE, alpha=0.25, lw=0)
         axes.plot(ranks, counts, color=BLUE)
-        axes.set(xlabel="items, most popular first", ylabel="rows of the item", xlim=(1, len(counts)), ylim=(0, None))
+        axes.set(
+            xlabel="items, most popular first", ylabel="rows of the item", xlim=(1, max(len(counts), 2)), ylim=(0, None)
+        )
         axes.set_title("A few items hold most of the rows" if _share(counts, n_head) > 0.5 else "Popularity of items")
         _note(axes, f"the top {head:.0%} of the items\nhold {_share(counts, n_head):.0%} of the rows", 0.97, 0.93)
         plain_ticks(axes.xaxis)
