@@ -1,0 +1,122 @@
+"""Content models against a plain reading of the formula; profiles by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from recsys_lab.algorithms.content import ContentKNN, UserProfile
+from recsys_lab.algorithms.contract_cases import contract_data
+from recsys_lab.data.interactions import Interactions
+
+FEATURES = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 2], [0, 0, 0], [3, 0, 0]], dtype=np.float32)
+NONE = np.zeros(1, dtype=np.int32)
+
+
+@pytest.fixture
+def data() -> Interactions:
+    """Two users, five items with features action, comedy, drama; item 3 has none and item 4 is cold."""
+    frame = pd.DataFrame({"user_id": [0, 0, 1, 1], "item_id": [0, 2, 1, 3], "rating": [5.0, 1.0, 4.0, 2.0]})
+    items = pd.DataFrame(index=pd.RangeIndex(5, name="item_id"))
+    found = Interactions.from_frame(frame, timestamp=None, items=items)
+    catalogue = replace(
+        found.catalogue, item_features=sparse.csr_matrix(FEATURES), feature_names=["action", "comedy", "drama"]
+    )
+    return replace(found, catalogue=catalogue)
+
+
+def similarity(i: int, j: int, weights: np.ndarray) -> float:
+    """The project's formula, word for word: sum_k w_ik w_jk / (sqrt(sum w_ik²) sqrt(sum w_jk²))."""
+    above = sum(weights[i, k] * weights[j, k] for k in range(weights.shape[1]))
+    below = math.sqrt(sum(w**2 for w in weights[i])) * math.sqrt(sum(w**2 for w in weights[j]))
+    return above / below if below else 0.0
+
+
+@pytest.mark.parametrize("weighting", ["none", "tfidf"])
+def test_scores_are_rating_weighted_similarities(data: Interactions, weighting: Any) -> None:
+    weights = FEATURES.astype(np.float64)
+    if weighting == "tfidf":
+        weights = np.sqrt(weights) * np.maximum(np.log(5 / (1 + (FEATURES > 0).sum(axis=0))), 0)
+    scores = ContentKNN(weighting=weighting).fit(data).score(NONE, data.matrix[0])[0]
+    for item in (1, 3, 4):
+        expected = 5 * similarity(0, item, weights) + 1 * similarity(2, item, weights)
+        assert scores[item] == pytest.approx(expected, abs=1e-6)
+
+
+def test_all_similarities_of_a_larger_catalogue_are_the_formula() -> None:
+    data = contract_data()
+    weights = data.catalogue.item_features.toarray().astype(np.float64)
+    model = ContentKNN(n_neighbors=50, weighting="none").fit(data)
+    expected = np.array([[similarity(i, j, weights) for j in range(50)] for i in range(50)])
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_allclose(model.weights_.toarray(), expected, atol=1e-6)
+
+
+def test_a_cold_item_is_recommended(data: Interactions) -> None:
+    for model in (ContentKNN(weighting="none"), UserProfile(weighting="none")):
+        lists = model.fit(data).recommend(NONE, data.matrix[0], 1)
+        assert lists.items[0, 0] == 4  # pure action, as the item rated 5; no training row
+
+
+def test_neighbors_are_sorted_and_named_by_id(data: Interactions) -> None:
+    found = ContentKNN(weighting="none").fit(data).neighbors(0, 5)
+    assert found.index.tolist() == [4, 1]
+    np.testing.assert_allclose(found, [1.0, math.sqrt(0.5)])
+
+
+def test_a_profile_is_the_rating_weighted_sum_of_unit_features(data: Interactions) -> None:
+    expected = {"action": 5.0, "drama": 2 / math.sqrt(5), "comedy": 1 / math.sqrt(5)}
+    found = ContentKNN(weighting="none").fit(data).profile(data.matrix[0])
+    assert found.index.tolist() == list(expected)
+    np.testing.assert_allclose(found, list(expected.values()), rtol=1e-6)
+    unit = UserProfile(weighting="none").fit(data).profile(data.matrix[0])
+    length = math.sqrt(sum(weight**2 for weight in expected.values()))
+    np.testing.assert_allclose(unit[list(expected)], np.array(list(expected.values())) / length, rtol=1e-6)
+
+
+def test_profile_scores_are_cosines(data: Interactions) -> None:
+    scores = UserProfile(weighting="none").fit(data).score(NONE, data.matrix[0])[0]
+    profile = np.array([5.0, 1 / math.sqrt(5), 2 / math.sqrt(5)])
+    for item in range(5):
+        assert scores[item] == pytest.approx(similarity(0, 1, np.array([profile, FEATURES[item]])), abs=1e-6)
+
+
+def test_centred_ratings_count_disliked_features_against_an_item(data: Interactions) -> None:
+    model = UserProfile(weighting="none", centering="user").fit(data)
+    profile = model.profile(data.matrix[0])  # 5 and 1 less their mean are 2 and -2
+    assert profile["action"] > 0 > profile["comedy"] > profile["drama"]
+    constant = replace(data, ratings=np.full(4, 3, dtype=np.float32))
+    assert UserProfile(weighting="none", centering="user").fit(constant).profile(constant.matrix[0])["drama"] > 0
+
+
+def test_a_user_without_history_has_an_empty_profile(data: Interactions) -> None:
+    empty = sparse.csr_matrix((1, 5), dtype=np.float32)
+    for model in (ContentKNN(), UserProfile()):
+        assert model.fit(data).profile(empty).empty
+        assert model.score(NONE, empty).tolist() == [[0.0] * 5]
+
+
+def test_a_profile_needs_one_history(data: Interactions) -> None:
+    with pytest.raises(ValueError, match=r"one history \(1, n_items\); found shape \(2, 5\)"):
+        UserProfile().fit(data).profile(data.matrix)
+
+
+@pytest.mark.parametrize("model", [ContentKNN, UserProfile])
+def test_data_without_content_are_refused(model: Any) -> None:
+    frame = pd.DataFrame({"user_id": [0], "item_id": [0]})
+    data = Interactions.from_frame(frame, rating=None, timestamp=None, info={"name": "plain"})
+    with pytest.raises(ValueError, match=f"{model.__name__} needs item features and the catalogue of 'plain' has none"):
+        model().fit(data)
+
+
+def test_wrong_values_are_named(data: Interactions) -> None:
+    with pytest.raises(ValueError, match="centering must be one of none, user; found 'item'"):
+        UserProfile(centering="item").fit(data)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="n_neighbors must be at least 1; found 0"):
+        ContentKNN(n_neighbors=0).fit(data)
