@@ -1,9 +1,10 @@
 """An experiment is one YAML file: a question, data, splits, a protocol and the models of each family."""
 
+from recsys_lab.experiment.datasets import FileDataset, FixedDataset, NamedDataset
 from recsys_lab.experiment.expand import BASELINE, Trial, expand, labels, select
 from recsys_lab.experiment.identity import code_version, hash_of, sweep_id
 from recsys_lab.experiment.load import ExperimentError, experiment_from_text, load_experiment, parse_yaml
-from recsys_lab.experiment.models import FAMILIES, Experiment, FileDataset, FixedDataset, NamedDataset, SplitSpec
+from recsys_lab.experiment.models import FAMILIES, Experiment, SplitSpec
 
 __all__ = [
     "BASELINE",

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from recsys_lab.algorithms.base import RatingPredictor
 from recsys_lab.algorithms.catalogue import make_algorithm
+from recsys_lab.experiment.datasets import FixedDataset, NamedDataset
 from recsys_lab.experiment.expand import grid, labels
-from recsys_lab.experiment.models import FAMILIES, AlgorithmSpec, Experiment, FixedDataset, NamedDataset
+from recsys_lab.experiment.models import FAMILIES, AlgorithmSpec, Experiment
 from recsys_lab.metrics.definitions import parse_metric
 from recsys_lab.splits import STRATEGIES
 

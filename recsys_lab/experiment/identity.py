@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from recsys_lab import __version__
-from recsys_lab.experiment.models import Experiment, NamedDataset
+from recsys_lab.experiment.datasets import PATH_KEYS, NamedDataset
+from recsys_lab.experiment.models import Experiment
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # files that can change a number; a new plot or command line does not redo a trial
@@ -50,7 +51,7 @@ def data_identity(experiment: Experiment) -> dict[str, Any]:
     if isinstance(dataset, NamedDataset):
         return dataset.model_dump(mode="json")
     spec = dataset.model_dump(mode="json", exclude={"name", "licence", "source"})
-    for key in ("path", "train", "test", "validation"):
+    for key in PATH_KEYS:
         if spec.get(key):
             spec[key] = _hash_of_file(Path(spec[key]))
     return spec
@@ -58,7 +59,10 @@ def data_identity(experiment: Experiment) -> dict[str, Any]:
 
 def _hash_of_file(path: Path) -> str:
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; the experiment's dataset names it")
+        raise FileNotFoundError(
+            f"{path}: no such file. Paths in dataset are relative to the experiment's file, "
+            "or to the folder named by RECSYS_LAB_DATA"
+        )
     return _hash_of_contents(path, path.stat().st_mtime_ns, path.stat().st_size)
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from recsys_lab.data.sources import find_path
+from recsys_lab.experiment.datasets import PATH_KEYS, FileDataset, FixedDataset, NamedDataset
 from recsys_lab.experiment.models import (
     AlgorithmSpec,
     EvaluationSpec,
     Expected,
     Experiment,
-    FileDataset,
-    FixedDataset,
-    NamedDataset,
     SplitSpec,
 )
 
@@ -103,6 +104,7 @@ def experiment_from_text(text: str, path: Path | None = None, overrides: Sequenc
     if not values.get("name") and path is not None:
         values["name"] = re.sub(r"[^A-Za-z0-9_.-]+", "_", path.stem)
     _absolute_paths(values, path)
+    _find_own_algorithms(path)
     _default_split(values, shown)
     try:
         experiment = Experiment.model_validate({**values, "path": path.absolute() if path else None})
@@ -153,14 +155,26 @@ def _index(values: list[Any], key: str, override: str) -> int:
 
 
 def _absolute_paths(values: dict[str, Any], path: Path | None) -> None:
-    """Paths of data files, made absolute from the folder of the experiment file."""
+    """Data files made absolute: relative to the experiment's file, else to RECSYS_LAB_DATA or the cache."""
     folder = path.absolute().parent if path else Path.cwd()
     dataset = values.get("dataset")
     if not isinstance(dataset, dict):
         return
-    for key in ("path", "train", "test", "validation"):
-        if isinstance(dataset.get(key), str):
-            dataset[key] = str((folder / Path(dataset[key]).expanduser()).resolve())
+    for key in PATH_KEYS:
+        if not isinstance(dataset.get(key), str):
+            continue
+        beside = (folder / Path(dataset[key]).expanduser()).resolve()
+        if not beside.is_file():
+            with suppress(FileNotFoundError):
+                beside = find_path(dataset[key]).resolve()
+        dataset[key] = str(beside)
+
+
+def _find_own_algorithms(path: Path | None) -> None:
+    """Let "package.module:Class" be found beside the experiment's file; last, so that it hides no other module."""
+    folder = str(path.absolute().parent if path else Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def _default_split(values: dict[str, Any], shown: str) -> None:

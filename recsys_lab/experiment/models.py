@@ -4,69 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Parameters = dict[str, Any]
+from recsys_lab.experiment.datasets import Dataset, FileDataset, FixedDataset, Parameters, Strict
+
 FAMILIES = ("collaborative_filtering", "content_based", "factorization")
 METRIC_NAME = re.compile(r"[a-z_]+(@\d+)?(\[.*\])?")
-
-
-class Strict(BaseModel):
-    """No unknown keys, no changes after loading, no NaN or infinity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class NamedDataset(Strict):
-    """A data set by its name (``recsys_lab datasets`` lists them)."""
-
-    name: str
-    filters: Parameters = Field(default_factory=dict)  # min_rating, k_core, ...: passed to load_dataset
-
-
-class FileDataset(Strict):
-    """An own CSV, TSV or Parquet file; the other keys say how its columns are named."""
-
-    path: Path
-    name: str = ""  # shown in tables; the file's stem when empty
-    user: str = "user_id"
-    item: str = "item_id"
-    rating: str | None = "rating"  # null: implicit feedback
-    timestamp: str | None = "timestamp"  # null: no times
-    sep: str | None = None  # null: found out
-    filters: Parameters = Field(default_factory=dict)
-    licence: str = ""  # shown in MLflow
-    source: str = ""
-
-
-class FixedDataset(Strict):
-    """Given parts of a published split."""
-
-    train: Path
-    test: Path
-    validation: Path | None = None
-    name: str = ""
-    format: Literal["rows", "lists", "candidates"] = "rows"  # "user item [rating [time]]", "user item item ...", ...
-    options: Parameters = Field(default_factory=dict)  # passed to fixed_split
-    licence: str = ""
-    source: str = ""
-
-
-def _kind_of_dataset(value: Any) -> str:
-    if isinstance(value, BaseModel):
-        return {NamedDataset: "named", FileDataset: "file", FixedDataset: "fixed"}.get(type(value), "named")
-    keys = set(value) if isinstance(value, dict) else set()
-    if keys & {"train", "test"}:
-        return "fixed"
-    return "file" if "path" in keys else "named"
-
-
-Dataset = Annotated[
-    Annotated[NamedDataset, Tag("named")] | Annotated[FileDataset, Tag("file")] | Annotated[FixedDataset, Tag("fixed")],
-    Discriminator(_kind_of_dataset),
-]
 
 
 class SplitSpec(BaseModel):
@@ -122,6 +67,7 @@ class EvaluationSpec(Strict):
     metrics: tuple[str, ...] | None = None  # null = the default set
     candidates: Literal["known", "catalogue"] | None = None  # null = the split's own, else the items known to train
     tie_policy: Literal["hash", "pessimistic"] = "hash"
+    tie_seed: int = Field(default=0, ge=0)  # of the hash that orders items of equal score
 
     @field_validator("cutoffs")
     @classmethod
@@ -244,5 +190,6 @@ class Experiment(Strict):
         """The name of the data in tables and runs."""
         if self.dataset.name:
             return self.dataset.name
-        file = self.dataset.path if isinstance(self.dataset, FileDataset) else None
-        return file.stem if file else getattr(self.dataset, "train", Path("data")).parent.name
+        if isinstance(self.dataset, FileDataset):
+            return self.dataset.path.stem
+        return self.dataset.train.parent.name if isinstance(self.dataset, FixedDataset) else ""

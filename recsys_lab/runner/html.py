@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -16,7 +17,7 @@ def to_html(notebook: dict[str, Any], title: str) -> str:
     import nbformat
     from nbconvert import HTMLExporter
 
-    node = nbformat.from_dict(notebook)
+    node = nbformat.reads(json.dumps(notebook), as_version=4)  # joins the lines of each cell
     exporter = HTMLExporter(embed_images=True)
     body, _ = exporter.from_notebook_node(node, resources={"metadata": {"name": title}})
     return without_remote(body)

@@ -54,7 +54,8 @@ class NotebookJob:
 def notebooks_folder() -> Path:
     """Where the family notebooks are: RECSYS_LAB_NOTEBOOKS, else notebooks/ of the checkout or working directory."""
     given = os.environ.get("RECSYS_LAB_NOTEBOOKS")
-    places = [Path(given)] if given else [tracking.home() / "notebooks", Path.cwd() / "notebooks"]
+    checkout = Path(__file__).resolve().parents[2] / "notebooks"
+    places = [Path(given)] if given else [checkout, Path.cwd() / "notebooks"]
     for place in places:
         if place.is_dir():
             return place.absolute()

@@ -165,7 +165,9 @@ class Pool:
         threads = str(
             max(1, cores() // self.n_workers)
         )  # set before numpy is imported: two times too many is 6 × slower
-        paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+        own = self.experiment.path.absolute().parent if self.experiment.path else Path.cwd()
+        package = Path(__file__).resolve().parents[2]
+        paths = [str(package), os.environ.get("PYTHONPATH", ""), os.getcwd(), str(own)]  # own algorithms are found last
         return {
             **os.environ,
             **dict.fromkeys(_THREADS, threads),

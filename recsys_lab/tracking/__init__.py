@@ -5,6 +5,7 @@ from recsys_lab.tracking.names import NOTEBOOK, TRIAL, metric_key, page, run_pag
 from recsys_lab.tracking.store import (
     Run,
     close_stale_runs,
+    describe_experiment,
     experiment_id,
     files_of,
     find_runs,
@@ -37,6 +38,7 @@ __all__ = [
     "Run",
     "begin_trial",
     "close_stale_runs",
+    "describe_experiment",
     "die_with_parent",
     "experiment_id",
     "fail_trial",

@@ -19,9 +19,16 @@ PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
 
 def home() -> Path:
-    """The folder of mlflow.db and outputs/: RECSYS_LAB_HOME, else the checkout, else the working directory."""
+    """The folder of outputs/ and, by default, of mlflow.db.
+
+    RECSYS_LAB_HOME, else the folder of the sqlite database in MLFLOW_TRACKING_URI, else the checkout, else the
+    working directory.
+    """
     if os.environ.get("RECSYS_LAB_HOME"):
-        return Path(os.environ["RECSYS_LAB_HOME"]).absolute()
+        return Path(os.environ["RECSYS_LAB_HOME"]).expanduser().absolute()
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if uri.startswith("sqlite:///"):
+        return Path(uri.removeprefix("sqlite:///")).expanduser().absolute().parent
     return PACKAGE_PARENT if (PACKAGE_PARENT / "pyproject.toml").is_file() else Path.cwd()
 
 

@@ -121,6 +121,11 @@ def experiment_id(experiment: str) -> str | None:
     return None if found is None else str(found.experiment_id)
 
 
+def describe_experiment(experiment: str, markdown: str) -> None:
+    """The text that stands above an experiment's runs."""
+    client().set_experiment_tag(init_store(experiment), "mlflow.note.content", markdown[:5000])
+
+
 def start_run(experiment: str, name: str, tags: Mapping[str, str]) -> Run:
     """A new RUNNING run, tagged with this process so that it can be closed if the process dies."""
     run = client().create_run(init_store(experiment), run_name=name, tags={**process_tags(), **tags})

@@ -31,6 +31,15 @@ By hand in JupyterLab logging is off and nothing is left behind: no database, no
 """
 
 from recsys_lab.trials.prepare import load_data, make_splits
+from recsys_lab.trials.published import Checked, check_published, published_files
 from recsys_lab.trials.work import FamilyWork, open_family
 
-__all__ = ["FamilyWork", "load_data", "make_splits", "open_family"]
+__all__ = [
+    "Checked",
+    "FamilyWork",
+    "check_published",
+    "load_data",
+    "make_splits",
+    "open_family",
+    "published_files",
+]

@@ -1,0 +1,66 @@
+"""The commands that list what there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import textwrap
+from argparse import Namespace
+from collections.abc import Sequence
+
+
+def do_datasets(given: Namespace) -> int:
+    """Names, sizes, licences, and which data sets are on this machine."""
+    from recsys_lab.data.datasets import SYNTHETIC
+    from recsys_lab.data.published import DATASETS
+    from recsys_lab.data.sources import find_files
+
+    rows = [("name", "rows", "users", "items", "on this machine", "licence")]
+    rows += [
+        (name, "generated", "", "", "always", "none needed: made by a formula, with a known truth")
+        for name in SYNTHETIC
+    ]
+    for name, dataset in DATASETS.items():
+        n_rows, n_users, n_items = (f"{count:,}" for count in dataset.counts)
+        there = "yes" if find_files(dataset.source) else "downloadable" if dataset.source.url else "no download"
+        rows.append((name, n_rows, n_users, n_items, there, dataset.licence))
+    _print_table(rows)
+    print("\nFiles are looked for in the folder named by RECSYS_LAB_DATA, then in the user's cache, then downloaded.")
+    return 0
+
+
+def do_algorithms(given: Namespace) -> int:
+    """The catalogue, or the hyper-parameters of one algorithm."""
+    from recsys_lab.algorithms.catalogue import CATALOGUE, algorithm_class
+
+    if given.name:
+        algorithm = algorithm_class(given.name)
+        print(f"{given.name}\n\n{inspect.getdoc(algorithm)}\n")
+        rows = [("hyper-parameter", "type", "default")]
+        rows += [(field.name, str(field.type), repr(field.default)) for field in dataclasses.fields(algorithm)]  # type: ignore[arg-type]
+        _print_table(rows)
+        return 0
+    rows = [("name", "family", "task", "needs", "what it does")]
+    rows += [
+        (name, entry.family, entry.task, ", ".join(entry.needs), entry.description) for name, entry in CATALOGUE.items()
+    ]
+    _print_table(rows)
+    print("\nrecsys-lab algorithms NAME shows the hyper-parameters. An own algorithm is named package.module:Class.")
+    return 0
+
+
+def do_metrics(given: Namespace) -> int:
+    """The metric table."""
+    from recsys_lab.metrics.definitions import METRICS
+
+    for name, card in METRICS.items():
+        shown = f"{name}@k" if card.needs_cutoff else name
+        print(f"{shown}  [{card.range}; {card.default}]")
+        print(textwrap.fill(card.formula, 110, initial_indent="    ", subsequent_indent="    "))
+    return 0
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
