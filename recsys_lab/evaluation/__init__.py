@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,31 +48,28 @@ def evaluate(
     whatever its rating. Test items unknown to train stay relevant. Means are over the users with relevant items.
 
     metrics: names of the metric table, "ndcg" at every cut-off or "ndcg@7"; "default" stands for the default ones.
-    candidates: None (``split.candidates``, else "known": the items in train or history), "catalogue", external item
-        ids, an int32 array of item codes, or a CSR (n_users, n_items) with each user's own.
+    candidates: None (``split.candidates``, else "known": items in train or history), "catalogue", external item ids,
+        an int32 array of codes, or a CSR (n_users, n_items) with each user's own.
     tie_policy: "hash" orders equal scores by a seeded hash; "pessimistic" puts relevant items after all their equals.
     rating_fallback: what stands in for a rating that cannot be predicted: "global_mean" of train, or "drop" the pair.
 
     Memory beyond the model, the histories and the results: batch_size × n_items × 4 bytes for the scores of a batch
     (twice that with "pessimistic"). Raises ValueError as the parts do: scores NaN or +inf, unknown metrics, ids, ...
     """
-    if task == "rating":
-        if metrics is not None:
-            raise ValueError(f"metrics are chosen for rankings only; a rating task has all of its own. Found {metrics}")
-        return _evaluate_ratings(algorithm, split, rating_fallback, fit)
-    if task != "ranking":
+    if task == "ranking":
+        given: dict[str, Any] = {"cutoffs": cutoffs, "metrics": metrics, "relevance_threshold": relevance_threshold}
+        given |= {"exclude_seen": exclude_seen, "tie_seed": tie_seed, "tie_policy": tie_policy}
+        protocol = ranking_protocol(split.train.catalogue, resolve_candidates(candidates, split), **given)
+        result = _evaluate_ranking(algorithm, split, protocol, batch_size, fit)
+    elif task != "rating":
         raise ValueError(f"task is 'ranking' or 'rating'; found {task!r}")
-    protocol = ranking_protocol(
-        split.train.catalogue,
-        resolve_candidates(candidates, split),
-        cutoffs=cutoffs,
-        metrics=metrics,
-        relevance_threshold=relevance_threshold,
-        exclude_seen=exclude_seen,
-        tie_seed=tie_seed,
-        tie_policy=tie_policy,
-    )
-    return _evaluate_ranking(algorithm, split, protocol, batch_size, fit)
+    elif metrics is not None:
+        raise ValueError(f"metrics are chosen for rankings only, ratings have all of their own; found {metrics}")
+    else:
+        result = _evaluate_ratings(algorithm, split, rating_fallback, fit)
+    for note in result.warnings:
+        warnings.warn(note, stacklevel=2)
+    return result
 
 
 def _evaluate_ranking(

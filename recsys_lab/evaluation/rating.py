@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,8 +64,6 @@ def measure_ratings(
     outside = int(np.count_nonzero((truth < scale[0]) | (truth > scale[1])))
     if outside:
         notes.append(f"{outside} test ratings lie outside the scale of train, {scale[0]:g} to {scale[1]:g}")
-    for note in notes:
-        warnings.warn(note, stacklevel=4)
     return summary, frame, notes
 
 

@@ -57,7 +57,10 @@ def score_lists(
         raise ValueError("auc needs the scores of all candidates; lists have only the best: use evaluate")
     relevant = relevant_items(split.test, protocol.relevance_threshold)
     nothing = Cost(float("nan"), float("nan"), float("nan"))
-    return measure(lists, split, protocol, relevant, {}, cost=nothing, algorithm=algorithm, parameters={})
+    result = measure(lists, split, protocol, relevant, {}, cost=nothing, algorithm=algorithm, parameters={})
+    for note in result.warnings:
+        warnings.warn(note, stacklevel=2)
+    return result
 
 
 def measure(
@@ -96,8 +99,6 @@ def measure(
     frame = pd.DataFrame(per_user, index=pd.Index(relevant.users, name="user"))
     summary |= _null_counts(frame[counted], protocol)
     summary |= _counts(frame, counted, lists, split, protocol, notes)
-    for note in notes:
-        warnings.warn(note, stacklevel=3)
     return Evaluation(
         summary,
         frame,
