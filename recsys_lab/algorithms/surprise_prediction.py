@@ -13,6 +13,7 @@ from recsys_lab.algorithms.surprise_kernels import neighbour_pairs, slope_pairs
 from recsys_lab.algorithms.surprise_rows import Csr, Rows
 from recsys_lab.data.interactions import Float32, Float64, Int32
 
+RUNAWAY = 1e15  # a product of two such numbers is still finite in float32
 BLOCK = 1 << 16  # pairs; bounds the memory of a prediction
 
 
@@ -71,10 +72,10 @@ class Factors:
     ) -> Self:
         """From arrays over inner numbers; ``unknown`` is the bias of users and items without training rows.
 
-        Raises ValueError when a number is not finite.
+        Raises ValueError when training ran away: numbers that are not finite, or far too large for float32.
         """
         require(
-            all(np.isfinite(values).all() for values in (user_bias, item_bias, users, items)),
+            all((np.abs(values) < RUNAWAY).all() for values in (user_bias, item_bias, users, items)),
             "training diverged: factors or biases are not finite; try a lower learning_rate or more regularization",
         )
         return cls(

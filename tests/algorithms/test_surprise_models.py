@@ -282,6 +282,7 @@ def test_draws_are_normal_and_differ_by_seed(train: Interactions) -> None:
         ("SVD", {"regularization": -1.0}, "regularization must be at least 0; found -1.0"),
         ("SVD", {"initial_deviation": -1.0}, "initial_deviation must not be negative; found -1.0"),
         ("SVD", {"learning_rate": 50.0}, "diverged"),
+        ("BaselineOnly", {"method": "sgd", "learning_rate": 3.0}, "diverged"),
         ("NMF", {"initial_low": 2.0}, "initial_low and initial_high"),
         ("NMF", {"n_factors": 0}, "n_factors must be at least 1; found 0"),
         ("CoClustering", {"n_user_clusters": 0}, "n_user_clusters must be at least 1; found 0"),
