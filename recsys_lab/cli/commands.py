@@ -38,7 +38,7 @@ def do_run(given: Namespace) -> int:
         return 0
     report = run_experiment(experiment, only=given.only, jobs=given.jobs, changed=bool(overrides))
     try:
-        _show_leaderboard(experiment, report.leaderboard and report.leaderboard.run)
+        _show_leaderboard(experiment, report.leaderboard.run if report.leaderboard else None)
     except LookupError as error:
         print(f"\nNo leaderboard: {error}")
     if report.failures:

@@ -37,14 +37,14 @@ def do_algorithms(given: Namespace) -> int:
         algorithm = algorithm_class(given.name)
         print(f"{given.name}\n\n{inspect.getdoc(algorithm)}\n")
         rows = [("hyper-parameter", "type", "default")]
-        rows += [(field.name, str(field.type), repr(field.default)) for field in dataclasses.fields(algorithm)]  # type: ignore[arg-type]
+        rows += [(field.name, str(field.type), repr(field.default)) for field in dataclasses.fields(algorithm)]
         _print_table(rows)
         return 0
-    rows = [("name", "family", "task", "needs", "what it does")]
-    rows += [
+    table: list[tuple[str, ...]] = [("name", "family", "task", "needs", "what it does")]
+    table += [
         (name, entry.family, entry.task, ", ".join(entry.needs), entry.description) for name, entry in CATALOGUE.items()
     ]
-    _print_table(rows)
+    _print_table(table)
     print("\nrecsys-lab algorithms NAME shows the hyper-parameters. An own algorithm is named package.module:Class.")
     return 0
 

@@ -76,7 +76,7 @@ class FixedDataset(_Columns):
 
 def _kind_of_dataset(value: Any) -> str:
     if isinstance(value, BaseModel):
-        return {FileDataset: "file", FixedDataset: "fixed"}.get(type(value), "named")  # type: ignore[call-overload]
+        return {FileDataset: "file", FixedDataset: "fixed"}.get(type(value), "named")
     keys = set(value) if isinstance(value, dict) else set()
     if keys & {"train", "test"}:
         return "fixed"

@@ -11,8 +11,9 @@ from typing import Any
 
 from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.algorithms.catalogue import CATALOGUE, make_algorithm
+from recsys_lab.experiment.datasets import Parameters
 from recsys_lab.experiment.identity import code_version, data_identity, hash_of, own_source, protocol_identity
-from recsys_lab.experiment.models import AlgorithmSpec, Experiment, Parameters
+from recsys_lab.experiment.models import AlgorithmSpec, Experiment
 from recsys_lab.seeds import child_seed
 
 BASELINE = "baseline"

@@ -48,7 +48,7 @@ class NotebookJob:
         except (OSError, ValueError, KeyError):
             return False
         about = metadata.get("recsys_lab", {})
-        return about.get("key") == self.key and about.get("status") == "finished"
+        return bool(about.get("key") == self.key and about.get("status") == "finished")
 
 
 def notebooks_folder() -> Path:

@@ -39,8 +39,8 @@ def make_splits(experiment: Experiment, index: int, fold: int = -1, data: Intera
         raise ValueError(f"split {index} does not exist; the experiment has splits 0 ... {len(experiment.split) - 1}")
     spec = experiment.split[index]
     if fold != -1 and fold not in spec.chosen_folds:
-        folds = "no folds" if spec.strategy != "k_fold" else f"folds {list(spec.chosen_folds)}"
-        raise ValueError(f"fold {fold} does not exist; split {index} ({spec.strategy}) has {folds}; -1 means all")
+        known = "no folds" if spec.strategy != "k_fold" else f"folds {list(spec.chosen_folds)}"
+        raise ValueError(f"fold {fold} does not exist; split {index} ({spec.strategy}) has {known}; -1 means all")
     if isinstance(experiment.dataset, FixedDataset):
         return [_fixed(experiment, experiment.dataset)]
     data = load_data(experiment) if data is None else data

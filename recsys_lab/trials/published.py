@@ -70,8 +70,8 @@ def check_published(
 def _check(work: FamilyWork, expected: Expected) -> Checked:
     if expected.algorithm in work.failures:
         return Checked(expected, None, work.failures[expected.algorithm])
-    table = work.table([expected.metric])
-    value = float(table.loc[expected.algorithm, expected.metric]) if expected.algorithm in table.index else float("nan")
+    values = work.table([expected.metric])[expected.metric].to_dict()
+    value = float(values.get(expected.algorithm, float("nan")))
     if value != value:
         return Checked(expected, None, f"{expected.metric} was not measured")
     return Checked(expected, value)
