@@ -86,6 +86,7 @@ def _fetch(url: str, target: Path) -> None:
                     received += len(chunk)
                     bar.update(len(chunk))
     except urllib.error.HTTPError as error:
+        error.close()
         raise DownloadError(f"{url} answers {error.code} {error.reason}") from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error

@@ -169,13 +169,15 @@ def _items_table(
     index = _ids(table, item, "str" if text else ids)
     if not text and index.dtype == object:
         raise ValueError(
-            f"{table.where}: the ids in {item!r} are text, such as {index[0]!r}, but whole numbers in the "
+            f"{table.where}: the ids in {item!r} are text, such as {str(index[0])!r}, but whole numbers in the "
             'interactions; make them one kind, or pass ids="str"'
         )
     again = pd.Index(index).duplicated()
     if again.any():
         row = int(np.argmax(again))
-        raise ValueError(f"{table.place(row)}: item {index[row]!r} stands there a second time; give each item one row")
+        raise ValueError(
+            f"{table.place(row)}: item {index[[row]].tolist()[0]!r} stands there a second time; give each item one row"
+        )
     others = {name: column.to_pandas() for name, column in table.columns.items() if name != item}
     return pd.DataFrame({name: column.to_numpy() for name, column in others.items()}, index=pd.Index(index, name=item))
 

@@ -41,7 +41,7 @@ class Catalogue:
     def __post_init__(self) -> None:
         for name, ids in (("user_ids", self.user_ids), ("item_ids", self.item_ids)):
             if not ids.is_unique:
-                raise ValueError(f"{name} must be unique; found twice: {ids[ids.duplicated()][0]!r}")
+                raise ValueError(f"{name} must be unique; found twice: {ids[ids.duplicated()].tolist()[0]!r}")
         if len(self.items) != len(self.item_ids):
             raise ValueError(f"items must have one row an item: {len(self.items)} rows for {len(self.item_ids)} items")
         if self.item_features is not None and self.item_features.shape != (len(self.item_ids), len(self.feature_names)):

@@ -105,7 +105,8 @@ def check_times(column: pa.ChunkedArray, name: str, place: Place, unit: str = "s
             return _iso(
                 pd.Series(text.to_pandas()), strange, name, place
             ), f"ISO dates in {name!r} converted to Unix seconds (UTC)"
-    seconds = numbers // UNITS[unit]
+    with np.errstate(invalid="ignore"):  # infinite times are named below
+        seconds = numbers // UNITS[unit]
     wrong = ~((seconds >= 0) & (seconds < LATEST))
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -132,7 +133,7 @@ def _iso(text: pd.Series, strange: Bool, name: str, place: Place) -> Int64:
 
 
 def _seconds(moments: pd.Series, name: str, place: Place) -> Int64:
-    seconds = moments.to_numpy(dtype="datetime64[s]").astype(np.int64)
+    seconds = moments.dt.tz_convert(None).to_numpy(dtype="datetime64[s]").astype(np.int64)
     if (seconds < 0).any():
         row = int(np.argmax(seconds < 0))
         raise ValueError(f"{place(row)}: the {name} {moments.iloc[row]} is before 1970; expected a later time")

@@ -54,6 +54,8 @@ def from_frame(frame: pd.DataFrame, where: str = "the frame") -> Table:
         series = frame[name]
         if isinstance(series.dtype, pd.CategoricalDtype):
             series = series.astype(series.cat.categories.dtype)
+        if isinstance(series.dtype, pd.DatetimeTZDtype):
+            series = series.dt.tz_convert(None)  # in UTC
         if series.dtype == object:
             kinds = [_kind(value) for value in series]
             if len(set(kinds) - {None}) > 1:
@@ -72,8 +74,8 @@ def from_frame(frame: pd.DataFrame, where: str = "the frame") -> Table:
 
 
 def _kind(value: Any) -> type | None:
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return int  # NumPy's integers are integers too
+    if isinstance(value, Integral):
+        return bool if value is True or value is False else int  # NumPy's integers are integers too
     return None if value is None or value != value or value is pd.NA else type(value)
 
 
