@@ -136,7 +136,7 @@ def _over_seeds(name: str, given: list[Any], split: str, columns: list[str]) -> 
 
 
 def _defined(one: Any, columns: list[str]) -> pd.DataFrame:
-    frame = one.per_user[columns].astype(np.float64).sort_index().dropna()
+    frame: pd.DataFrame = one.per_user[columns].astype(np.float64).sort_index().dropna()
     if "n_pairs" in frame:
         frame = frame[frame["n_pairs"] > 0]
     if not len(frame):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,10 @@ def candidate_frame(
         return whole[["user_id", "item_id"]]
     if candidates is None:
         return None
-    frame, sources["candidates"] = read_part(candidates, "lists", columns)
-    return frame[["user_id", "item_id"]].drop_duplicates()
+    frame, sources["candidates"] = read_part(
+        candidates, "lists", replace(columns, rating=None, timestamp=None, duplicates="keep_first")
+    )
+    return frame[["user_id", "item_id"]]
 
 
 def candidate_matrix(
