@@ -22,20 +22,18 @@ def genre_weights(catalogue: Catalogue) -> Float64:
 
     Reads the column "genres" of the items: lists of names, or text with | between them.
     """
-    named = [_names(value) for value in catalogue.items["genres"]]
+    texts, row_of = np.unique([_text(value) for value in catalogue.items["genres"]], return_inverse=True)
+    named = [{part.strip() for part in text.split("|")} - {"", NO_GENRE} for text in texts.tolist()]
     genres = {name: column for column, name in enumerate(sorted({name for names in named for name in names}))}
-    weights = np.zeros((catalogue.n_items, len(genres)))
+    weights = np.zeros((len(texts), len(genres)))
     for row, names in enumerate(named):
         for name in names:
             weights[row, genres[name]] = 1.0 / len(names)
-    return weights
+    return np.asarray(weights[row_of])
 
 
-def _names(value: Any) -> set[str]:
+def _text(value: Any) -> str:
+    """Names with | between them; nothing for None and NaN."""
     if isinstance(value, str):
-        parts: Iterable[Any] = value.split("|")
-    elif isinstance(value, Iterable):
-        parts = value
-    else:  # None or NaN
-        return set()
-    return {str(part).strip() for part in parts} - {"", NO_GENRE}
+        return value
+    return "|".join(str(part) for part in value) if isinstance(value, Iterable) else ""

@@ -88,7 +88,7 @@ class _Batch:
         protocol = self._protocol
         pessimistic = protocol.tie_policy == "pessimistic"
         lists = top_k(
-            _relevant_last(scores, self._relevant.indptr, self._relevant.indices) if pessimistic else scores,
+            self._worst_case(scores) if pessimistic else scores,
             protocol.k,
             users=self.users,
             exclude=self.histories if protocol.exclude_seen else None,
@@ -100,6 +100,15 @@ class _Batch:
         filled = lists.items >= 0
         own = np.where(filled, np.take_along_axis(scores, np.maximum(lists.items, 0), axis=1), -np.inf)
         return RankedLists(lists.users, lists.items, own, lists.tied_at_cutoff)
+
+    def _worst_case(self, scores: Float32) -> Float32:
+        """Scores in the same order, except that a relevant item stands after all candidates of equal score."""
+        if sparse.issparse(self.candidates):
+            starts, listed = self.candidates.indptr.astype(np.int64), self.candidates.indices.astype(np.int64)
+        else:
+            starts, listed = np.zeros(0, dtype=np.int64), self.candidates.astype(np.int64)
+        right = self._relevant
+        return np.asarray(_relevant_last(scores, right.indptr.astype(np.int64), right.indices, starts, listed))
 
     def areas(self, scores: Float32) -> Float64:
         """The auc of each user over the candidates that may be listed; a relevant item outside them is below all."""
@@ -135,10 +144,11 @@ def _scores(algorithm: Algorithm, batch: _Batch) -> Float32:
 
 
 @njit(cache=True)
-def _relevant_last(scores, starts, relevant):  # type: ignore[no-untyped-def]
-    """Scores in the same order, as whole numbers exact in float32, but a relevant item stands after all its equals.
+def _relevant_last(scores, starts, relevant, own_starts, candidates):  # type: ignore[no-untyped-def]
+    """Places as scores: whole numbers, exact in float32, odd for what is not relevant and so before its equals.
 
-    Scores that are not finite stay as they are: -inf masks, the others are an error of ``top_k``.
+    ``own_starts`` cuts ``candidates`` into rows; if it is empty they are everyone's. Other items, and scores that are
+    not finite, stay as they are: -inf masks, NaN and +inf are errors of ``top_k``.
     """
     n_rows, n_items = scores.shape
     ranked = scores.copy()
@@ -147,8 +157,9 @@ def _relevant_last(scores, starts, relevant):  # type: ignore[no-untyped-def]
         for position in range(starts[row], starts[row + 1]):
             right[relevant[position]] = True
         place = 0
-        order = np.argsort(scores[row])
-        for step in range(n_items):
+        listed = candidates[own_starts[row] : own_starts[row + 1]] if own_starts.size else candidates
+        order = listed[np.argsort(scores[row][listed])]
+        for step in range(len(order)):
             item = order[step]
             if step and scores[row, item] != scores[row, order[step - 1]]:
                 place += 2

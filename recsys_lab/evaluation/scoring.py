@@ -178,7 +178,7 @@ def _counts(
         ties[protocol.k] = lists.tied_at_cutoff[counted]
     shares = {f"tie_at_cutoff_share@{k}": mean(tied.astype(np.float64)) for k, tied in ties.items()}
     largest = max(shares.values(), default=float("nan"))
-    if largest > TIES_WORTH_A_WARNING:
+    if largest > TIES_WORTH_A_WARNING and protocol.tie_policy == "hash":
         notes.append(
             f"{largest:.1%} of the lists are cut between items of equal score; the tie hash decides what is in"
         )

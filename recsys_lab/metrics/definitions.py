@@ -191,7 +191,12 @@ what the user already has. The relevant items are the user's distinct test items
 `relevance_threshold`, or all of them without a threshold. A test item below the threshold is a miss when it is listed;
 in the history it is masked like any other. Means are over the users with at least one relevant test item; coverage,
 gini and the other properties of all lists are of these users' lists. Default "with features" and "with genres":
-computed when the catalogue has them."""
+computed when the catalogue has them.
+
+Against given candidates (`candidates=`, or a split that brings them) the same names stand for easier tasks: the
+candidates are part of the protocol hash, and a leaderboard never mixes them with numbers over the whole catalogue.
+Equal scores are ordered by a seeded hash; `tie_policy="pessimistic"` puts relevant items after all their equals.
+`recsys_lab.metrics.fairness.group_report` gives the mean of any per-user metric by group, with gap and ratio."""
 
 
 def parse_metric(name: str) -> tuple[Metric, int | None]:

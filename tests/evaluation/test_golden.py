@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from recsys_lab.evaluation import score_lists
+from recsys_lab.metrics.ranking import auc
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden_metrics.json").read_text(encoding="utf-8"))
 CASES = GOLDEN["cases"]
@@ -46,7 +47,7 @@ ELSEWHERE = {  # kinds of cases whose values are not metrics of lists, and the f
     "statistics": "intervals, paired tests and corrections; tests of significance",
     "split": "which row falls into which part; tests of splits",
     "beyond": "test_golden_lists.py",
-    "fairness": "test_golden_lists.py",
+    "fairness": "tests of metrics, test_fairness.py",
     "rating": "test_golden_lists.py",
     "ties": "test_golden_hygiene.py",
     "hygiene": "test_golden_hygiene.py",
@@ -64,7 +65,7 @@ def test_every_case_and_every_definition_has_its_place() -> None:
     assert {case["kind"] for case in CASES} == {"ranking_user", "ranking_aggregate", *ELSEWHERE}
     here = [case for case in CASES if case["kind"] in ("ranking_user", "ranking_aggregate")]
     tested = {case.id for kind in ("ranking_user", "ranking_aggregate") for case in cases(kind)}
-    assert {case["id"] for case in here} - tested == {"H09_auc"}  # on scores, in tests of metrics
+    assert {case["id"] for case in here} - tested == {"H09_auc"}  # on scores; below
     names = {name for case in CASES if case["kind"] == "ranking_user" for name in case["expected"]}
     assert names == {*OURS, UNCUT, *NOT_OURS, "auc"}
 
@@ -120,6 +121,12 @@ def test_means_over_users(make_split: Any, make_lists: Any, case: Any) -> None:
         if "|" in name or name in other_protocols:  # what other protocols would give
             continue
         assert summary[names[name]] == pytest.approx(expected, abs=TOLERANCE), name
+
+
+def test_auc(golden: Any) -> None:
+    case = golden["H09_auc"]
+    positive, negative = (np.array(case["input"][name]) for name in ("positive_scores", "negative_scores"))
+    assert auc(positive, negative) == pytest.approx(case["expected"]["auc"], abs=TOLERANCE)
 
 
 def test_a_relevant_item_unknown_to_train_is_counted(make_split: Any, make_lists: Any, golden: Any) -> None:
