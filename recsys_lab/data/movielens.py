@@ -104,7 +104,7 @@ def _ratings(
 
 
 def _interactions(ratings: pd.DataFrame, movies: pd.DataFrame) -> Interactions:
-    movies = movies.reindex(np.unique(ratings["item_id"]))
+    movies = movies.reindex(np.sort(ratings["item_id"].unique()))
     years = movies["title"].str.extract(r"\((\d{4})\)\s*$", expand=False)
     table = pd.DataFrame({"title": movies["title"], "year": years.astype(np.float64), "genres": movies["genres"]})
     table.index.name = "item_id"
