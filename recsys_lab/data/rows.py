@@ -133,7 +133,7 @@ def _iso(text: pd.Series, strange: Bool, name: str, place: Place) -> Int64:
 
 
 def _seconds(moments: pd.Series, name: str, place: Place) -> Int64:
-    seconds = moments.dt.tz_convert(None).to_numpy(dtype="datetime64[s]").astype(np.int64)
+    seconds: Int64 = moments.dt.tz_convert(None).to_numpy(dtype="datetime64[s]").astype(np.int64)
     if (seconds < 0).any():
         row = int(np.argmax(seconds < 0))
         raise ValueError(f"{place(row)}: the {name} {moments.iloc[row]} is before 1970; expected a later time")
