@@ -59,6 +59,10 @@ class Leaderboard:
         """One page that can be read offline: tables that can be sorted, figures, how to read them."""
         return html.to_html(self.tables, self.question, f"{self.name} · leaderboard")
 
+    def _repr_html_(self) -> str:
+        """How notebooks show a leaderboard: its tables."""
+        return html.to_notebook(self.tables)
+
     def write(self, folder: Path | None = None) -> list[Path]:
         """Write leaderboard.html, .md, .tex, .csv, .png and .svg into ``folder`` (default outputs/<experiment>).
 
@@ -125,14 +129,22 @@ def build(experiment: Experiment | Path | str) -> Leaderboard:
 
 
 def from_work(work: FamilyWork) -> Leaderboard:
-    """The leaderboard of trials run in this process (``open_family(..., family=None)``), without MLflow."""
-    entries = [
-        _entry(trial, evaluations[trial.label], _split_words(work.experiment, trial.split))
-        for fold, evaluations in work.fold_evaluations.items()
+    """The leaderboard of the trials of a notebook, without a look into MLflow.
+
+    That of one family is not blamed for the baselines that belong to the others.
+    """
+    finished = {
+        trial.trial_id: work.fold_evaluations[trial.fold or 0][trial.label]
         for trial in work.trials
-        if trial.label in evaluations and (trial.fold is None or trial.fold == fold)
+        if trial.label in work.fold_evaluations.get(trial.fold or 0, {})
+    }
+    complete = _complete_labels(work.trials, finished)
+    entries = [
+        _entry(trial, finished[trial.trial_id], _split_words(work.experiment, trial.split))
+        for trial in work.trials
+        if trial.label in complete
     ]
-    table = _of_entries(work.experiment, entries, dict(work.failures))
+    table = _of_entries(work.experiment, entries, dict(work.failures), check_baselines=work.family is None)
     return Leaderboard(work.experiment.name, work.experiment.question, (table,))
 
 
@@ -164,7 +176,9 @@ def _complete_labels(planned: Iterable[Trial], finished: Mapping[str, Evaluation
     return {trial.label for trial in planned} - unfinished
 
 
-def _of_entries(spec: Experiment, entries: Sequence[Entry], failures: Mapping[str, str]) -> Table:
+def _of_entries(
+    spec: Experiment, entries: Sequence[Entry], failures: Mapping[str, str], *, check_baselines: bool = True
+) -> Table:
     baselines = [
         entry.label for entry in entries if entry.family == "baseline" and entry.evaluation.algorithm != ORACLE
     ]
@@ -174,6 +188,7 @@ def _of_entries(spec: Experiment, entries: Sequence[Entry], failures: Mapping[st
         baselines=list(dict.fromkeys(baselines)),
         dataset=spec.dataset_name,
         failures=failures,
+        check_baselines=check_baselines,
     )
 
 

@@ -97,8 +97,8 @@ def columns_of(frame: pd.DataFrame, metric: str, best_baseline: str) -> list[Col
         ("arp@", 1, "Mean popularity of the recommended items"),
     ):
         for key in [name for name in frame.columns if str(name).startswith(prefix)]:
-            head = key.replace("item_", "").replace("_", " ")
-            shown.append(Column(key, head, meaning, _decimals(key, digits), _number(key)))
+            head = prefix.replace("item_", "").rstrip("@")
+            shown.append(Column(key, head, f"{meaning} ({key})", _decimals(key, digits), _number(key)))
     return [*shown, Column("status", "status", "reference, baseline, or hyper-parameters: default or set", _status)]
 
 

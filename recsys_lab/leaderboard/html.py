@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from recsys_lab.leaderboard.columns import REFERENCE, Column, decimals
-from recsys_lab.leaderboard.page import CSS, SCRIPT
+from recsys_lab.leaderboard.page import NOTEBOOK_CSS, PAGE_CSS, SCRIPT, TABLE_CSS
 from recsys_lab.leaderboard.table import Table
 from recsys_lab.plots import leaderboard_dots, to_svg, trade_off
 from recsys_lab.plots.style import FAINT, INK, MUTED, family_colour
@@ -20,14 +20,20 @@ _THEME = {INK: "var(--ink)", MUTED: "var(--muted)", FAINT: "var(--faint)", "#fff
 
 def to_html(tables: Sequence[Table], question: str, title: str) -> str:
     """The page; it names no other file or host, and follows the reader's light or dark setting."""
-    sections = "".join(_section(table, number) for number, table in enumerate(tables))
+    sections = "".join(_section(table) + _figures(table, number) for number, table in enumerate(tables))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{CSS}</style></head><body><main>"
+        f"<title>{escape(title)}</title><style>{PAGE_CSS}{TABLE_CSS}</style></head><body><main class='board'>"
         f'<h1>{escape(question)}</h1><p class="sub">{escape(title)}</p>{sections}{_reading()}{_footer(tables)}'
         f"</main><script>{SCRIPT}</script></body></html>\n"
     )
+
+
+def to_notebook(tables: Sequence[Table]) -> str:
+    """The tables alone, in the colours of the notebook that shows them."""
+    sections = "".join(_section(table) for table in tables)
+    return f'<div class="board"><style>{TABLE_CSS}{NOTEBOOK_CSS}</style>{sections}</div>'
 
 
 def figures(table: Table) -> dict[str, Figure]:
@@ -51,7 +57,7 @@ def figures(table: Table) -> dict[str, Figure]:
     return drawn
 
 
-def _section(table: Table, number: int) -> str:
+def _section(table: Table) -> str:
     head = "".join(
         f'<th scope="col" tabindex="0" title="{escape(column.meaning)}"'
         f"{' class=word' if column.value is None else ''}>{escape(column.head)}</th>"
@@ -68,17 +74,21 @@ def _section(table: Table, number: int) -> str:
             kind = "even" if band % 2 else "odd"
         cells = "".join(_cell(column, row, low, high) for column in table.columns)
         rows.append(f'<tr class="{kind}">{cells}</tr>')
-    drawn = "".join(
-        f"<figure><figcaption>{escape(caption)}</figcaption>{_themed(to_svg(figure), f'{number}-{place}')}</figure>"
-        for place, (caption, figure) in enumerate(figures(table).items())
-    )
     loud = ("INVALID", "FAILED")
     notes = "".join(f"<li{' class=loud' if note.startswith(loud) else ''}>{escape(note)}</li>" for note in table.notes)
     return (
         f'<section><h2>{escape(table.title)}</h2><p class="sub">{escape(table.subtitle)}</p>'
         f'<div class="scroll"><table class="sortable"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
-        f'</table></div><ul class="notes">{notes}</ul><div class="figures">{drawn}</div></section>'
+        f'</table></div><ul class="notes">{notes}</ul></section>'
     )
+
+
+def _figures(table: Table, number: int) -> str:
+    drawn = "".join(
+        f"<figure><figcaption>{escape(caption)}</figcaption>{_themed(to_svg(figure), f'{number}-{place}')}</figure>"
+        for place, (caption, figure) in enumerate(figures(table).items())
+    )
+    return f'<div class="figures">{drawn}</div>'
 
 
 def _cell(column: Column, row: pd.Series, low: float, high: float) -> str:

@@ -1,6 +1,6 @@
-"""The look of the HTML leaderboard: style sheet and sorting, without any file or library from elsewhere."""
+"""The look of the HTML leaderboard: style sheets and sorting, without any file or library from elsewhere."""
 
-CSS = """
+PAGE_CSS = """
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #252a31; --muted: #646c77; --faint: #e6e9ed;
   --band: #f5f6f8; --accent: #0072b2; --warn: #a34700; --good: #00785a; }
 @media (prefers-color-scheme: dark) {
@@ -9,31 +9,13 @@ CSS = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
-main { max-width: 1500px; margin: 0 auto; padding: 2.2rem clamp(1rem, 3vw, 2.6rem) 4rem; }
+main { max-width: 1540px; margin: 0 auto; padding: 2.2rem clamp(1rem, 3vw, 2.6rem) 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .3rem; letter-spacing: -.01em; max-width: 46rem; }
 h2 { font-size: 1.15rem; margin: 2.4rem 0 .1rem; }
 p, ul { max-width: 50rem; } p.sub { color: var(--muted); margin: 0 0 .9rem; }
-.scroll { overflow-x: auto; border: 1px solid var(--faint); border-radius: 8px; }
-table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
-th, td { padding: .42rem .6rem; text-align: right; white-space: nowrap; }
-th.word, td.word { text-align: left; } td.model { font-weight: 600; }
-td.model small { display: block; font-weight: 400; color: var(--muted); }
-thead th { position: sticky; top: 0; background: var(--paper); color: var(--muted); font-weight: 600; cursor: pointer;
-  border-bottom: 1px solid var(--faint); vertical-align: bottom; user-select: none; }
-thead th:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
-thead th[aria-sort]::after { content: " \\2193"; color: var(--accent); }
-thead th[aria-sort="ascending"]::after { content: " \\2191"; }
-tbody tr.even { background: var(--band); }
-tbody tr:hover td { background: color-mix(in srgb, var(--accent) 9%, transparent); }
-tbody tr.reference td { color: var(--muted); font-style: italic; }
-tbody tr.reference td.model { font-weight: 600; }
-.dot { display: inline-block; width: .6em; height: .6em; border-radius: 50%; margin-right: .5em; }
-.better { color: var(--good); } .worse { color: var(--warn); } .range { color: var(--muted); font-size: 12px; }
-svg.whisker { display: block; width: 130px; height: 14px; }
-ul.notes { padding-left: 1.1rem; color: var(--muted); font-size: 13.5px; }
-ul.notes .loud { color: var(--warn); font-weight: 600; }
+main table.sortable thead th { cursor: pointer; user-select: none; }
 .figures { display: grid; gap: 1.6rem; margin-top: 1.4rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); }
 figure { margin: 0; } figure svg { width: 100%; height: auto; max-width: 760px; }
 figcaption { color: var(--muted); font-size: 13.5px; margin-bottom: .5rem; }
 footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--faint); color: var(--muted);
@@ -44,6 +26,41 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; ma
 dt { font-weight: 600; }
 dd { margin: 0; color: var(--muted); }
 @media print { .scroll { overflow: visible; border: 0; } th, td { padding: .2rem .3rem; font-size: 9px; } }
+"""
+
+# the tables: used by the page and, with JupyterLab's own colours, by notebooks
+TABLE_CSS = """
+.board .scroll { overflow-x: auto; border: 1px solid var(--faint); border-radius: 8px; }
+.board table { border-collapse: collapse; width: 100%; font-size: 12.5px; font-variant-numeric: tabular-nums; }
+.board th, .board td { padding: .38rem .42rem; text-align: right; white-space: nowrap; }
+.board th.word, .board td.word { text-align: left; }
+.board td.model { font-weight: 600; }
+.board td.model small { display: block; font-weight: 400; color: var(--muted); }
+.board thead th { position: sticky; top: 0; background: var(--paper); color: var(--muted); font-weight: 600;
+  border-bottom: 1px solid var(--faint); vertical-align: bottom; white-space: normal; line-height: 1.3; }
+.board thead th:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
+.board thead th[aria-sort]::after { content: " \\2193"; color: var(--accent); }
+.board thead th[aria-sort="ascending"]::after { content: " \\2191"; }
+.board tbody tr.even { background: var(--band); }
+.board tbody tr:hover td { background: color-mix(in srgb, var(--accent) 9%, transparent); }
+.board tbody tr.reference td { color: var(--muted); font-style: italic; }
+.board tbody tr.reference td.model { font-weight: 600; }
+.board .dot { display: inline-block; width: .6em; height: .6em; border-radius: 50%; margin-right: .5em; }
+.board .better { color: var(--good); }
+.board .worse { color: var(--warn); }
+.board .range { color: var(--muted); font-size: 12px; }
+.board svg.whisker { display: block; width: 118px; height: 13px; }
+.board ul.notes { padding-left: 1.1rem; color: var(--muted); font-size: 13.5px; }
+.board ul.notes .loud { color: var(--warn); font-weight: 600; }
+"""
+
+NOTEBOOK_CSS = """
+.board { --paper: var(--jp-layout-color0, #fff); --ink: var(--jp-content-font-color1, #252a31);
+  --muted: var(--jp-content-font-color2, #646c77); --faint: var(--jp-border-color2, #e6e9ed);
+  --band: var(--jp-layout-color1, #f5f6f8); --accent: #0072b2; --warn: #c25000; --good: #008a66; }
+.board .scroll tbody tr.even { background: color-mix(in srgb, var(--muted) 8%, transparent); }
+.board .scroll tbody tr { background: transparent; }
+.board p.sub { color: var(--muted); margin: .2rem 0 .6rem; }
 """
 
 SCRIPT = """

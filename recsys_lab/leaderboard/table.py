@@ -76,11 +76,13 @@ def build_table(
     baselines: Sequence[str] = (),
     dataset: str = "",
     failures: Mapping[str, str] | None = None,
+    check_baselines: bool = True,
 ) -> Table:
     """Rank the models of one split.
 
     Entries of one label are seeds and folds of one model; ``compare`` averages them user by user, and refuses models
     that were measured on other data, splits, protocols or users. ``baselines`` are labels; the Oracle is a reference.
+    ``check_baselines=False`` lets a table stand without the required baselines.
     Raises ValueError when there is nothing to rank.
     """
     by_label: dict[str, list[Entry]] = {}
@@ -101,9 +103,8 @@ def build_table(
     }
     frame = _frame(comparison, by_label, pd.DataFrame(summaries).T, primary)
     some = entries[0].evaluation
-    missing = missing_baselines(
-        str(some.protocol.get("task", "ranking")), [group[0].evaluation.algorithm for group in by_label.values()]
-    )
+    algorithms = [group[0].evaluation.algorithm for group in by_label.values()]
+    missing = missing_baselines(str(some.protocol.get("task", "ranking")), algorithms) if check_baselines else []
     return Table(
         title=" · ".join(part for part in (dataset, entries[0].split) if part) or "leaderboard",
         subtitle=_subtitle(frame, some, primary),

@@ -17,6 +17,7 @@ from recsys_lab.plots.style import (
     PALETTE,
     VERMILION,
     Plot,
+    key_above,
     new_figure,
     place_labels,
     short,
@@ -101,10 +102,7 @@ def factor_map(
             x, y = places[rows].T
             axes.scatter(x, y, s=sizes[rows], color=colour, alpha=0.75, edgecolors="white", lw=0.4, label=name)
         axes.set(xticks=[], yticks=[], xlabel="first direction", ylabel="second direction")
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1.0), ncols=6, handletextpad=0.1, columnspacing=1.2,
-            borderaxespad=0.2, labelcolor=INK,
-        )  # fmt: skip
+        key_above(axes, axes.get_legend_handles_labels()[0])
         axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())  # the labels need final limits
         top = np.argsort(-popularity, kind="stable")[:n_titles]
         place_labels(axes, places[top, 0], places[top, 1], [short(str(titles[item]), 26) for item in top])

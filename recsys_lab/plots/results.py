@@ -17,6 +17,7 @@ from recsys_lab.plots.style import (
     PALETTE,
     Plot,
     family_colour,
+    key_above,
     new_figure,
     place_labels,
     plain_ticks,
@@ -157,11 +158,8 @@ def _rank_bands(axes: Any, table: pd.DataFrame) -> None:
     if "rank_group" not in table:
         return
     groups = table["rank_group"].to_numpy(dtype=np.float64)
-    parity = 0
-    for line in range(len(table)):
-        if line and groups[line] != groups[line - 1]:
-            parity = 1 - parity
-        if parity == 0 and np.isfinite(groups[line]):
+    for place, group in enumerate(pd.unique(groups[np.isfinite(groups)])):
+        for line in np.flatnonzero(groups == group) if place % 2 == 0 else ():
             axes.axhspan(line - 0.5, line + 0.5, color=FAINT, alpha=0.45, lw=0, zorder=0)
 
 
@@ -179,11 +177,7 @@ def _front(x: Any, y: Any) -> list[int]:
 def _family_key(axes: Any, families: Sequence[str]) -> None:
     """The names of the families in their colours above the axes."""
     handles = [axes.plot([], [], "o", color=family_colour(name), ms=6, label=words(name))[0] for name in families]
-    if handles:
-        axes.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, handletextpad=0.1, columnspacing=1.4,
-            borderaxespad=0.2, labelcolor=INK,
-        )  # fmt: skip
+    key_above(axes, handles)
 
 
 def _columns(table: pd.DataFrame, names: Sequence[str], what: str) -> None:

@@ -97,6 +97,18 @@ def to_svg(figure: Figure, *, transparent: bool = True) -> str:
     return text[text.index("<svg") :]
 
 
+def key_above(axes: Any, handles: Sequence[Any]) -> None:
+    """The key of the colours above the axes, in as many rows as it needs."""
+    if not handles:
+        return
+    letters = sum(len(str(handle.get_label())) + 4 for handle in handles)
+    rows = -(-letters // 72)
+    axes.legend(
+        handles=list(handles), loc="lower left", bbox_to_anchor=(0, 1.0), ncols=-(-len(handles) // rows),
+        handletextpad=0.1, columnspacing=1.3, borderaxespad=0.2, labelcolor=INK,
+    )  # fmt: skip
+
+
 def family_colour(family: str) -> str:
     """The colour of a family; grey for one without a colour of its own."""
     return FAMILY_COLOURS.get(family, MUTED)
