@@ -30,6 +30,7 @@ def recommend_all(algorithm: Algorithm, train: Interactions, k: int = K, **optio
 
 
 def assert_equal_lists(found: RankedLists, expected: RankedLists) -> None:
+    """Equal items; scores equal to rounding."""
     np.testing.assert_array_equal(found.items, expected.items)
     np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5, atol=1e-6)
 

@@ -66,7 +66,7 @@ def _compare(entries, q_norm, columns, norms, measure, sums, touched, seen):  # 
             left, right = np.sqrt(sums[1, row]), np.sqrt(sums[2, row])
             sums[1, row] = 0.0
             sums[2, row] = 0.0
-            if dot <= 1e-10 * left * right:  # rounding may leave a trace where the true sum is 0
+            if dot <= 1e-6 * left * right:  # float32 may leave a trace where the true sum is 0
                 dot = 0.0
         dots[row] = _ratio(kind, dot, left, right, shrinkage, epsilon) if dot > 0.0 else 0.0
     return -1 if dense else count

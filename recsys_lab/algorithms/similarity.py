@@ -32,7 +32,7 @@ class Vectors:
     similarity: Similarity
     shrinkage: float
     epsilon: float
-    values: sparse.csr_matrix  # (n, m): weighted, centred or set to 1, as the similarity asks
+    values: sparse.csr_matrix  # (n, m) float32: weighted, centred or set to 1, as the similarity asks
     transposed: sparse.csr_matrix  # (m, n), rows sorted
     norms: Float64  # (n,): lengths (cosine), counts (jaccard); not used by pearson
 
@@ -62,9 +62,9 @@ def vectors(
 def prepared(matrix: sparse.csr_matrix, similarity: Similarity) -> sparse.csr_matrix:
     """A copy whose entries are as the similarity takes them: 1 (jaccard), less the row's mean (pearson), or as is."""
     if similarity == "jaccard":
-        data: NDArray[Any] = np.ones(matrix.nnz, dtype=np.float32)
+        data: Float32 = np.ones(matrix.nnz, dtype=np.float32)
     elif similarity == "pearson":
-        data = matrix.data - np.repeat(row_means(matrix), np.diff(matrix.indptr))  # float64
+        data = (matrix.data - np.repeat(row_means(matrix), np.diff(matrix.indptr))).astype(np.float32)
     else:
         data = matrix.data.astype(np.float32)
     return sparse.csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)

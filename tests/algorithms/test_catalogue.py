@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -48,11 +49,12 @@ def test_the_docs_show_the_table() -> None:
     assert shown == markdown_table().strip(), "run: make docs, or python -m recsys_lab.algorithms.catalogue"
 
 
-def test_the_module_prints_the_table() -> None:
-    command = [sys.executable, "-m", "recsys_lab.algorithms.catalogue"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == markdown_table()
-    assert all(f"| {name} |" in done.stdout for name in CATALOGUE)
+def test_the_module_prints_the_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "recsys_lab.algorithms.catalogue")
+    runpy.run_module("recsys_lab.algorithms.catalogue", run_name="__main__")
+    printed = capsys.readouterr().out
+    assert printed == markdown_table()
+    assert all(f"| {name} |" in printed for name in CATALOGUE)
 
 
 def test_make_algorithm_sets_the_hyper_parameters() -> None:

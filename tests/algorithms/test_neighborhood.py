@@ -150,6 +150,22 @@ def test_neighbors_are_sorted_and_named_by_id() -> None:
         ItemKNN().fit(data).neighbors(50)
 
 
+def test_user_similarity_is_the_formula_of_the_project() -> None:
+    data = contract_data()
+    rated = [dict(zip(data.items[data.users == u].tolist(), data.ratings[data.users == u].tolist())) for u in range(60)]
+    mean = [sum(r.values()) / len(r) for r in rated]
+    model = UserKNN(similarity="pearson").fit(data)
+    for u in (0, 31):
+        found = model.neighbors(u, 60)
+        for v in set(range(60)) - {u}:
+            both = set(rated[u]) & set(rated[v])
+            above = sum((rated[u][i] - mean[u]) * (rated[v][i] - mean[v]) for i in both)
+            left = sum((rated[u][i] - mean[u]) ** 2 for i in both) ** 0.5
+            right = sum((rated[v][i] - mean[v]) ** 2 for i in both) ** 0.5
+            expected = max(above / (left * right), 0.0)
+            assert found.get(data.catalogue.user_ids[v], 0.0) == pytest.approx(expected, abs=2e-6)
+
+
 @pytest.mark.parametrize("model", [UserKNN, ItemKNN])
 def test_without_ratings_only_what_is_stored_counts(model: Any) -> None:
     data = contract_data()

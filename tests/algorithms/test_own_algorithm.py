@@ -44,16 +44,6 @@ def test_it_passes_the_contract_as_the_page_says(folder: Path) -> None:
     assert re.search(r"\d{2} passed", done.stdout), done.stdout
 
 
-def test_a_broken_algorithm_fails_the_contract(folder: Path) -> None:
-    code = _block(PAGE, "my_algorithms.py").replace("** self.damping", "** 0.5")
-    (folder / "my_algorithms.py").write_text(code, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "test_my_algorithms.py", "-q", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert "1 failed" in done.stdout
-    assert "damping: 0.5 and" in done.stdout
-
-
 def test_the_readme_shows_the_same_algorithm() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert _block(readme, "my_algorithms.py") == _block(PAGE, "my_algorithms.py")
