@@ -1,0 +1,139 @@
+"""Every check finds the fault that was planted for it, and passes what is sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys_lab.checks import Check, failed, leak_check
+from recsys_lab.data.filters import binarise, k_core, minimum_rating
+from recsys_lab.data.interactions import Interactions
+from recsys_lab.splits import STRATEGIES, fixed_split, split
+
+
+@pytest.fixture
+def data() -> Interactions:
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((20, 30)) < 0.5)
+    frame = pd.DataFrame({"user_id": users, "item_id": items, "rating": rng.integers(1, 6, len(users)).astype(float)})
+    return Interactions.from_frame(frame.assign(timestamp=rng.integers(0, 500, len(users))))
+
+
+def outcome(checks: list[Check], name: str) -> Check:
+    return next(check for check in checks if check.id == name)
+
+
+@dataclass(frozen=True)
+class Fake:
+    per_user: pd.DataFrame
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_sound_splits_pass_what_stops_a_run(strategy, data):
+    checks = leak_check(split(data, strategy, validation=0.2))
+    assert [check.id for check in checks] == ["L01", "L02", "L03", "L13"]
+    assert failed(checks) == []
+    assert [check.level for check in checks] == ["E", "E", "W", "W"]
+
+
+def test_l01_finds_pairs_in_two_parts(data):
+    cut = split(data, "random", validation=0.2)
+    leaky = replace(cut, train=cut.train.select(np.append(np.arange(len(cut.train)), 0)))
+    assert not outcome(leak_check(leaky), "L01").passed  # one row twice in train
+    for name in ("train", "validation"):
+        part = getattr(cut, name)
+        repeated = replace(
+            part.select(np.arange(3)), timestamps=part.timestamps[:3] + 1000
+        )  # other rows, the same pairs
+        joined = replace(
+            cut.test,
+            **{
+                key: np.concatenate([getattr(cut.test, key), getattr(repeated, key)])
+                for key in ("users", "items", "ratings")
+            },
+            timestamps=np.concatenate([cut.test.timestamps, repeated.timestamps]),
+        )
+        check = outcome(leak_check(replace(cut, test=joined)), "L01")
+        assert (check.passed, check.level, check.value) == (False, "E", 3.0)
+        assert f"3 pairs (user, item) are in {name} and in test" in check.message
+        assert failed(leak_check(replace(cut, test=joined))) == [check]
+        assert outcome(leak_check(replace(cut, test=joined), repeat_consumption=True), "L01").passed
+
+
+def test_l01_finds_rows_that_occur_twice(data):
+    twice = data.select(np.append(np.arange(len(data)), [0, 1]))
+    check = outcome(leak_check(split(twice, "temporal_global"), repeat_consumption=True), "L01")
+    assert (check.passed, check.value) == (False, 2.0)
+    assert "2 rows occur more than once" in check.message
+    untimed = fixed_split(
+        pd.DataFrame({"user_id": [1, 2], "item_id": [1, 2]}), pd.DataFrame({"user_id": [2], "item_id": [2]})
+    )
+    assert outcome(leak_check(untimed), "L01").value == 2.0  # a pair in both parts, and a row twice
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_l02_finds_ties_and_rows_out_of_order(shift, data):
+    cut = split(data, "temporal_global", validation=0.2)
+    assert outcome(leak_check(cut), "L02").passed
+    times = cut.train.timestamps.copy()
+    times[0] = cut.validation.timestamps.min() + shift
+    check = outcome(leak_check(replace(cut, train=replace(cut.train, timestamps=times))), "L02")
+    assert (check.passed, check.level, check.value) == (False, "E", 1.0)
+    assert "1 rows of train are not before the first of validation" in check.message
+    late = cut.validation.timestamps.copy()
+    late[0] = cut.test.timestamps.min() + shift
+    moved = replace(cut, validation=replace(cut.validation, timestamps=late))
+    assert "of validation are not before the first of test" in outcome(leak_check(moved), "L02").message
+    timeless = replace(cut, train=replace(cut.train, timestamps=None))
+    assert not outcome(leak_check(timeless), "L02").passed
+
+
+def test_l02_promises_nothing_for_other_strategies(data):
+    check = outcome(leak_check(split(data, "random")), "L02")
+    assert check.passed
+    assert check.value is None
+
+
+def test_l03_shows_how_much_lies_in_the_future(data):
+    leaky = split(data, "random")
+    check = outcome(leak_check(leaky), "L03")
+    assert (check.passed, check.level, check.value) == (False, "W", leaky.card.future_leak_share)
+    assert failed(leak_check(leaky)) == []
+    assert failed(leak_check(leaky), "W") == [check]
+    sound = outcome(leak_check(split(data, "temporal_global")), "L03")
+    assert (sound.passed, sound.value) == (True, 0.0)
+    untimed = replace(data, timestamps=None)
+    assert outcome(leak_check(split(untimed, "random")), "L03").value is None
+
+
+def test_l13_warns_of_filters_that_drop_much_or_look_at_test_rows(data):
+    assert outcome(leak_check(split(data, "random")), "L13").message == "no filters"
+    mild = outcome(leak_check(split(binarise(minimum_rating(data, 2)), "random")), "L13")
+    assert mild.passed == (mild.value <= 0.2)
+    strict = outcome(leak_check(split(minimum_rating(data, 4), "random")), "L13")
+    assert (strict.passed, strict.level) == (False, "W")
+    assert strict.value == pytest.approx(1 - (data.ratings >= 4).mean())
+    core = k_core(data, users=int(data.user_activity.min()) + 1)
+    assert len(core) < len(data)
+    check = outcome(leak_check(split(core, "random")), "L13")
+    assert check.value < 0.2
+    assert not check.passed
+    assert "k_core looked at all rows" in check.message
+    assert outcome(leak_check(split(k_core(data, 1), "random")), "L13").passed  # it dropped nothing
+
+
+def test_l14_needs_the_same_users_for_all(data):
+    cut = split(data, "random")
+    one = pd.DataFrame({"n_relevant": [1, 2, 0]}, index=[4, 5, 6])
+    same = {"a": Fake(one), "b": Fake(one.iloc[:2]), "c": Fake(pd.DataFrame({"n_pairs": [1, 1]}, index=[5, 4]))}
+    check = outcome(leak_check(cut, same), "L14")
+    assert (check.passed, check.level, check.value) == (True, "E", 0.0)
+    other = outcome(leak_check(cut, same | {"d": Fake(one.iloc[1:])}), "L14")
+    assert (other.passed, other.value) == (False, 1.0)
+    assert "of 2 users d lacks 1" in other.message
+    bare = outcome(leak_check(cut, {"a": Fake(pd.DataFrame(index=[1])), "b": Fake(pd.DataFrame(index=[2]))}), "L14")
+    assert bare.value == 2.0
+    assert outcome(leak_check(cut, {}), "L14").passed
