@@ -67,7 +67,7 @@ def rank_users(
         parts.append(part)
         if names:
             areas.append(batch.areas(scores))
-    by_score = {name: np.concatenate(areas) for name in names} if areas else {}
+    by_score = {name: np.concatenate([np.zeros(0), *areas]) for name in names}
     return Ranked(_joined(parts, protocol.k), by_score, seconds)
 
 

@@ -191,56 +191,6 @@ def test_it_fits_only_when_asked_and_reports_what_it_cost(make_split: Any, fixed
     assert (result.dataset_hash, result.split_hash) == ("data", "split")
 
 
-class Broken(Algorithm):
-    """Ranks the wrong number of items."""
-
-    def fit(self, train: Interactions) -> Broken:
-        return self
-
-    def score(self, users: Any, histories: Any) -> Any:
-        return np.zeros((len(users), 1), dtype=np.float32)
-
-    def recommend(self, users: Any, histories: Any, k: int, *args: Any, **options: Any) -> Any:
-        empty = np.full((len(users), 1), -1)
-        from recsys_lab.data.ranked_lists import RankedLists
-
-        return RankedLists(users, empty, np.full(empty.shape, -np.inf))
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"task": "both"}, ValueError, "task is 'ranking' or 'rating'; found 'both'"),
-        ({"task": "rating"}, TypeError, "Broken ranks but predicts no ratings"),
-        ({"task": "rating", "metrics": ["rmse"]}, ValueError, "metrics are chosen for rankings only"),
-        ({"cutoffs": []}, ValueError, "cutoffs are whole numbers from 1 up"),
-        ({"cutoffs": [0]}, ValueError, r"found \(0,\)"),
-        ({"metrics": "ndcg"}, ValueError, r"write \['ndcg'\]"),
-        ({"metrics": []}, ValueError, "metrics is empty"),
-        ({"metrics": ["ndgc"]}, ValueError, "did you mean 'ndcg'"),
-        ({"metrics": ["rmse"]}, ValueError, "use task='rating'"),
-        ({"metrics": ["intra_list_diversity"]}, ValueError, "needs item features; this catalogue has none"),
-        ({"metrics": ["calibration_kl"]}, ValueError, "no column 'genres'"),
-        ({"tie_policy": "lucky"}, ValueError, "'hash' or 'pessimistic'; found 'lucky'"),
-        ({"tie_seed": -1}, ValueError, "found -1"),
-        ({"batch_size": 0}, ValueError, "at least 1; found 0"),
-        ({"candidates": "all"}, ValueError, "found 'all'"),
-        ({"candidates": ["nobody"]}, ValueError, "candidate 'nobody' is no item id.*ids look like 'a'"),
-        ({"candidates": np.array([5], np.int32)}, ValueError, "item codes 0 ... 1; found 5 ... 5"),
-        ({"candidates": sparse.csr_matrix((1, 1))}, ValueError, r"\(2, 2\); found \(1, 1\)"),
-        ({"metrics": ["auc"]}, ValueError, r"Broken.score returned shape \(1, 1\); expected \(1, 2\)"),
-        (
-            {},
-            ValueError,
-            "must answer for the 1 users in the order asked with lists of 20; found 1 users and lists of 1",
-        ),
-    ],
-)
-def test_what_is_refused(make_split: Any, options: Any, error: Any, message: str) -> None:
-    with pytest.raises(error, match=message):
-        evaluate(Broken(), make_split([("z", "a"), ("z", "b")], [("u", "a")]), **options)
-
-
 def test_no_batch_is_larger_than_asked(make_split: Any) -> None:
     class Watched(Algorithm):
         largest = 0
@@ -279,17 +229,6 @@ def test_random_and_constant_scorers_hit_by_chance_and_the_oracle_always(make_sp
         assert constant[f"recall@{k}"] == pytest.approx(chance, abs=three_errors)
 
 
-def test_lists_of_untested_users_are_left_out_with_a_warning(make_split: Any, make_lists: Any) -> None:
-    split = make_split([("z", item) for item in "abc"], [("u", "a")])
-    lists = make_lists(split, {"u": ["a"], "z": []})
-    with pytest.warns(UserWarning, match="1 lists are of users without test rows"):
-        result = score_lists(lists, split, cutoffs=[1])
-    assert len(result.lists) == 1
-    foreign = type(lists)(lists.users[:1], np.array([[9]]), np.array([[1.0]]))
-    with pytest.raises(ValueError, match=r"codes 0 ... 2; found 9"):
-        score_lists(foreign, split, cutoffs=[1])
-
-
 def test_codes_and_ids_name_the_same_candidates(make_split: Any, fixed: Any) -> None:
     split = make_split([("z", 10), ("z", 20), ("z", 30)], [("u", 20)])
     by_code = evaluate(fixed([[1, 2, 3]] * 2), split, cutoffs=[1], candidates=np.array([1, 0], dtype=np.int32))
@@ -297,24 +236,3 @@ def test_codes_and_ids_name_the_same_candidates(make_split: Any, fixed: Any) -> 
     assert by_code.protocol == by_id.protocol
     assert by_code.summary == by_id.summary
     assert by_code.summary["recall@1"] == 1
-
-
-def test_ratings_keep_what_micro_values_need(make_split: Any, fixed: Any) -> None:
-    split = make_split([("z", "a", 1), ("z", "b", 5)], [("u", "a", 2), ("u", "b", 4), ("v", "a", 5)])
-    odd = make_split([("z", "a", 1), ("z", "b", 5)], [("u", "a", 7)])
-    with pytest.warns(UserWarning, match="1 test ratings lie outside the scale of train, 1 to 5"):
-        evaluate(fixed([[1, 1]] * 2), odd, task="rating")
-    result = evaluate(fixed([[3, 9], [4, 4], [0, 0]]), split, task="rating")
-    users = result.per_user
-    assert np.sqrt(users["sse"].sum() / users["n_pairs"].sum()) == pytest.approx(result.summary["rmse"])
-    assert users["sae_unclipped"].sum() / users["n_pairs"].sum() == pytest.approx(result.summary["mae_unclipped"])
-    assert users["rmse"].tolist() == [1.0, 1.0]
-    assert users["is_cold"].tolist() == [True, True]
-    assert result.summary["rmse_macro"] == 1.0
-    assert result.warm_and_cold().loc["mae", "cold"] == 1.0
-    assert result.protocol["task"] == "rating"
-    for wrong, message in ((np.inf, "user 'u', item 'b': the predicted rating is inf"), (np.nan, "rating_fallback")):
-        with pytest.raises(ValueError, match=message):
-            evaluate(fixed([[3, wrong], [4, 4], [0, 0]]), split, task="rating")
-    with pytest.raises(ValueError, match="None, 'global_mean' or 'drop'; found 'zero'"):
-        evaluate(fixed([[3, 1], [4, 4], [0, 0]]), split, task="rating", rating_fallback="zero")
