@@ -120,5 +120,6 @@ def _fit(algorithm: Algorithm, split: Split) -> float:
 
 def _parameters(algorithm: Algorithm) -> dict[str, Any]:
     """The hyper-parameters as JSON values, so that a saved evaluation is equal to the one in memory."""
-    values: dict[str, Any] = json.loads(json.dumps(algorithm.get_params(deep=False), default=repr))
+    text = json.dumps(algorithm.get_params(deep=False), default=repr)
+    values: dict[str, Any] = json.loads(text, parse_constant=str)  # an infinite window is "Infinity"
     return values
