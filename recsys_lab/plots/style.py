@@ -31,6 +31,8 @@ FAMILY_COLOURS = {
     "hybrid": SKY,
 }
 
+_NO_METADATA = dict.fromkeys(["Date", "Creator", "Format", "Type"])  # it changes by the day and names addresses
+
 _RC: dict[str, Any] = {
     "font.size": 10.0,
     "text.color": INK,
@@ -92,7 +94,7 @@ def to_svg(figure: Figure, *, transparent: bool = True) -> str:
     """The figure as SVG text with selectable words; the same figure gives the same text."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "recsys_lab"}):
-        figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=transparent, metadata={"Date": None})
+        figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=transparent, metadata=_NO_METADATA)
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
