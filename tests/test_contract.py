@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.algorithms.catalogue import CATALOGUE, algorithm_class, make_algorithm
@@ -111,3 +112,10 @@ RANKERS = [name for name, entry in CATALOGUE.items() if entry.task != "rating" a
 def test_an_algorithm_that_ranks_beats_random(name: str, halves: tuple[Interactions, Interactions]) -> None:
     chance = np.mean([_hits(make_algorithm("Random", random_state=seed), *halves) for seed in range(3)])
     assert _hits(make_algorithm(name), *halves) > 1.2 * chance
+
+
+@pytest.mark.parametrize("name", ["ItemKNN", "UserKNN", "EASE", "PureSVD", "ContentKNN", "UserProfile"])
+def test_histories_of_another_catalogue_are_refused(name: str) -> None:
+    model = make_algorithm(name).fit(contract_data())
+    with pytest.raises(ValueError, match=r"51 columns; the model was fitted on 50|mismatch"):
+        model.score(np.zeros(1, dtype=np.int32), sparse.csr_matrix((1, 51), dtype=np.float32))

@@ -14,7 +14,7 @@ from recsys_lab.algorithms import kernels
 from recsys_lab.algorithms.base import Algorithm, require
 from recsys_lab.algorithms.hyper_parameters import require_choice
 from recsys_lab.algorithms.neighborhood import NeighborsPer, nearest_of
-from recsys_lab.algorithms.similarity import neighbour_matrix, parts, row_means, row_sums, vectors
+from recsys_lab.algorithms.similarity import history_parts, neighbour_matrix, parts, row_means, row_sums, vectors
 from recsys_lab.algorithms.weighting import Weighting, ones_like, term_weights
 from recsys_lab.data.interactions import Catalogue, Float32, Int32, Interactions
 
@@ -52,7 +52,9 @@ class ContentKNN(Algorithm):
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """Rating-weighted sum of the similarities to the history, (b, n_items) float32; 0 where nothing is alike."""
         rows = histories if self.uses_ratings else ones_like(histories)
-        product: Float32 = kernels.sparse_product(*parts(rows), *parts(self.weights_), self.weights_.shape[1])
+        product: Float32 = kernels.sparse_product(
+            *history_parts(rows, self.weights_.shape[0]), *parts(self.weights_), self.weights_.shape[1]
+        )
         return product
 
     def neighbors(self, item: int, k: int = 10) -> pd.Series[float]:

@@ -12,7 +12,7 @@ from scipy.linalg import lapack
 
 from recsys_lab.algorithms import kernels
 from recsys_lab.algorithms.base import Algorithm, require
-from recsys_lab.algorithms.similarity import parts
+from recsys_lab.algorithms.similarity import history_parts, parts
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
@@ -31,7 +31,7 @@ class EASE(Algorithm):
 
     regularization: float = 500.0  # λ, added to the diagonal of the Gram matrix
     uses_ratings: bool = False  # False: every stored rating counts as 1, as in the paper
-    max_memory_gb: float = 8.0  # fit refuses to start when the item-item matrix needs more
+    max_memory_gb: float = 4.0  # fit refuses to start when the item-item matrix needs more
 
     def fit(self, train: Interactions) -> Self:
         require(
@@ -60,7 +60,7 @@ class EASE(Algorithm):
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """history × B, (b, n_items) float32."""
         rows = histories if self.uses_ratings else ones_like(histories)
-        product: Float32 = kernels.dense_product(*parts(rows), self.weights_, TILE)
+        product: Float32 = kernels.dense_product(*history_parts(rows, len(self.weights_)), self.weights_, TILE)
         return product
 
     def _require_memory(self, n_items: int) -> None:

@@ -15,6 +15,7 @@ from recsys_lab.algorithms.hyper_parameters import require_choice
 from recsys_lab.algorithms.similarity import (
     Similarity,
     Vectors,
+    history_parts,
     neighbour_matrix,
     parts,
     predict_ratings,
@@ -65,7 +66,8 @@ class ItemKNN(RatingPredictor):
 
         The weighting of the history leaves out the factor of the user, which changes no order.
         """
-        ptr, idx, val = parts(histories if self.uses_ratings else ones_like(histories))
+        rows = histories if self.uses_ratings else ones_like(histories)
+        ptr, idx, val = history_parts(rows, self.weights_.shape[0])
         if self.weighting != "none":
             val = self.terms_.local(val, self.saturation_[idx]).astype(np.float32)
         product: Float32 = kernels.sparse_product(ptr, idx, val, *parts(self.weights_), self.weights_.shape[1])

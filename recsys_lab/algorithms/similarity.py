@@ -17,12 +17,20 @@ Similarity: TypeAlias = Literal["cosine", "pearson", "jaccard"]
 KINDS = {"cosine": kernels.COSINE, "jaccard": kernels.JACCARD, "pearson": kernels.PEARSON}
 BLOCK_BYTES = 64 * 2**20  # buffers of one block of rows stay below this
 
-Parts: TypeAlias = tuple[Int64, Int32, NDArray[Any]]
+Parts: TypeAlias = tuple[Int64, Int32, Float32]
 
 
 def parts(matrix: sparse.csr_matrix) -> Parts:
-    """The arrays of a CSR matrix in the types of the kernels: indptr int64, indices int32, data."""
-    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data
+    """The arrays of a CSR matrix in the types of the kernels: indptr int64, indices int32, data float32."""
+    data: Float32 = matrix.data.astype(np.float32, copy=False)
+    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), data
+
+
+def history_parts(histories: sparse.csr_matrix, n_items: int) -> Parts:
+    """``parts`` of histories; ValueError unless they have one column for each of the items the model was fitted on."""
+    if histories.shape[1] != n_items:
+        raise ValueError(f"histories have {histories.shape[1]} columns; the model was fitted on {n_items} items")
+    return parts(histories)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +121,7 @@ def neighbour_matrix(
         if rows is not None:
             values, norms, own = values[rows], norms[rows], own[rows]
     else:
+        history_parts(queries, space.values.shape[1])
         values = prepared(queries, space.similarity)
         norms = _norms(values, space.similarity)
         own = np.full(queries.shape[0], -1, dtype=np.int32) if own is None else np.asarray(own, dtype=np.int32)

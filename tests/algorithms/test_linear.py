@@ -56,7 +56,7 @@ def test_it_says_what_it_needs_before_it_takes_it() -> None:
     items = pd.DataFrame(index=pd.RangeIndex(60_000, name="item_id"))
     frame = pd.DataFrame({"user_id": [0], "item_id": [0]})
     data = Interactions.from_frame(frame, rating=None, timestamp=None, items=items)
-    with pytest.raises(MemoryError, match=r"60000 items need 13\.4 GB and max_memory_gb is 8\.0.*ItemKNN"):
+    with pytest.raises(MemoryError, match=r"60000 items need 13\.4 GB and max_memory_gb is 4\.0.*ItemKNN"):
         EASE().fit(data)
 
 
