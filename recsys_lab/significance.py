@@ -94,25 +94,27 @@ def sign_flip_p(differences: ArrayLike, n_flips: int = N_FLIPS, *, seed: int = 0
     All 2^n sign patterns for n <= 12 differences; otherwise ``n_flips`` random ones and p = (c + 1) / (n_flips + 1).
     It assumes differences that are symmetric about 0 if the models are alike, and no normal distribution.
     """
-    d = _finite(differences, "differences")
-    observed = abs(float(d.sum()))
-    enough = observed * (1 - 1e-12)  # sums that differ only by rounding are equal
-    exact = len(d) <= EXACT_UP_TO
-    d = d[d != 0]  # flipping a zero changes nothing
-    if not len(d):
-        return 1.0
-    if exact:
-        patterns = (np.arange(2 ** len(d))[:, None] >> np.arange(len(d))) & 1
-        return float((np.abs((2.0 * patterns - 1.0) @ d) >= enough).mean())
+    return float(sign_flip_ps(_finite(differences, "differences")[:, None], n_flips, seed=seed)[0])
+
+
+def sign_flip_ps(differences: ArrayLike, n_flips: int = N_FLIPS, *, seed: int = 0) -> Float64:
+    """``sign_flip_p`` of each column of (n, m) differences, (m,); all columns share the flips, which saves time."""
+    d = np.asarray(differences, dtype=np.float64)
+    n, total = len(d), d.sum(axis=0)
+    enough = np.abs(total) - 1e-12 * np.abs(d).sum(axis=0)  # sums that differ only by rounding are equal
+    if n <= EXACT_UP_TO:
+        patterns = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+        exact: Float64 = (np.abs((2.0 * patterns - 1.0) @ d) >= enough).mean(axis=0)
+        return exact
     rng = np.random.default_rng(seed)
-    total, found = float(d.sum()), 0
-    n_bytes = -(-len(d) // 8)
-    block = max(1, BLOCK // len(d))
+    found = np.zeros(d.shape[1], dtype=np.int64)
+    block = max(1, BLOCK // n)
     for start in range(0, n_flips, block):
-        n_rows = min(block, n_flips - start)
-        bits = np.unpackbits(rng.integers(0, 256, (n_rows, n_bytes), dtype=np.uint8), axis=1, count=len(d))
-        found += int((np.abs(2.0 * (bits.astype(np.float64) @ d) - total) >= enough).sum())
-    return (found + 1) / (n_flips + 1)
+        drawn = rng.integers(0, 256, (min(block, n_flips - start), -(-n // 8)), dtype=np.uint8)
+        bits = np.unpackbits(drawn, axis=1, count=n).astype(np.float64)
+        found += (np.abs(2.0 * (bits @ d) - total) >= enough).sum(axis=0)
+    p: Float64 = (found + 1) / (n_flips + 1)
+    return p
 
 
 def holm(p_values: ArrayLike) -> Float64:

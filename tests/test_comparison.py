@@ -63,7 +63,10 @@ def test_every_challenger_against_the_best_baseline(models):
         assert (row["wins"], row["ties"], row["losses"]) == (test.wins, test.ties, test.losses)
         assert row["relative_percent"] == pytest.approx(100 * test.difference / values["Popularity"].mean())
         assert row["dz"] == pytest.approx(test.dz)
-    assert found.details.loc["good", "p_sign_flip"] == sign_flip_p(values["good"] - values["Popularity"])
+    assert found.details.loc["good", "p_sign_flip"] == pytest.approx(sign_flip_p(values["good"] - values["Popularity"]))
+    assert found.details.loc["same", "p_sign_flip"] == pytest.approx(
+        sign_flip_p(values["same"] - values["Popularity"]), abs=1e-3
+    )
 
 
 def test_the_table_has_its_order_roles_and_columns(models):

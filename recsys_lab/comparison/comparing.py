@@ -20,7 +20,7 @@ from recsys_lab.significance import (
     nadeau_bengio,
     paired_test,
     rank_groups,
-    sign_flip_p,
+    sign_flip_ps,
     wins_ties_losses,
 )
 
@@ -158,7 +158,6 @@ def _tables(
         )
         details.append(
             {
-                "p_sign_flip": np.nan if name == best else sign_flip_p(values - base, seed=seed),
                 "p_folds": _folds_p(measured.by_split[name] - measured.by_split[best], level)
                 if name != best
                 else np.nan,
@@ -167,7 +166,9 @@ def _tables(
             }
         )
     index = pd.Index(order, name="model")
-    return pd.DataFrame(rows, index=index), pd.DataFrame(details, index=index)
+    flips = sign_flip_ps(measured.values[order].to_numpy() - base[:, None], seed=seed)
+    flips[order.index(best)] = np.nan
+    return pd.DataFrame(rows, index=index), pd.DataFrame(details, index=index).assign(p_sign_flip=flips)
 
 
 def _judge(
