@@ -60,6 +60,7 @@ NOTEBOOK_CSS = """
   --band: var(--jp-layout-color1, #f5f6f8); --accent: #0072b2; --warn: #c25000; --good: #008a66; }
 .board .scroll tbody tr.even { background: color-mix(in srgb, var(--muted) 8%, transparent); }
 .board .scroll tbody tr { background: transparent; }
+.board .scroll table.sortable { table-layout: auto; width: max-content; min-width: 100%; margin: 0; }
 .board p.sub { color: var(--muted); margin: .2rem 0 .6rem; }
 """
 

@@ -27,10 +27,8 @@ def refreshed(path: Path) -> str:
     for cell in notebook.cells:
         tags = cell.metadata.get("tags")
         cell.metadata = {"tags": tags} if tags else {}
-        if cell.cell_type == "code":
-            cell.execution_count = None
-            if MARK not in cell.source:
-                cell.outputs = []
+        if cell.cell_type == "code" and MARK not in cell.source:  # nbval needs the counts of checked cells
+            cell.execution_count, cell.outputs = None, []
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     return nbformat.writes(notebook) + "\n"
