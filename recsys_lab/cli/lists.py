@@ -31,21 +31,48 @@ def do_datasets(given: Namespace) -> int:
 
 def do_algorithms(given: Namespace) -> int:
     """The catalogue, or the hyper-parameters of one algorithm."""
-    from recsys_lab.algorithms.catalogue import CATALOGUE, algorithm_class
+    from recsys_lab.algorithms.catalogue import CATALOGUE, algorithm_class, needs_of, space_of
 
     if given.name:
         algorithm = algorithm_class(given.name)
         print(f"{given.name}\n\n{inspect.getdoc(algorithm)}\n")
+        entry = CATALOGUE.get(given.name)
+        if entry:
+            _print_table(
+                [
+                    ("family", entry.family),
+                    ("task", entry.task),
+                    ("needs", needs_of(entry)),
+                    ("serves new users", "yes" if entry.serves_new_users else "no"),
+                    ("repeatable", f"{entry.repeatable}{', by its seed' if entry.stochastic else ''}"),
+                    ("cost of fit", entry.complexity),
+                    ("memory", entry.memory),
+                    ("search space", space_of(entry) or "-"),
+                    ("source", entry.paper),
+                ]
+            )
+            print()
         rows = [("hyper-parameter", "type", "default")]
         rows += [(field.name, str(field.type), repr(field.default)) for field in dataclasses.fields(algorithm)]
         _print_table(rows)
         return 0
-    table: list[tuple[str, ...]] = [("name", "family", "task", "needs", "what it does")]
+    table: list[tuple[str, ...]] = [("name", "family", "task", "needs", "new users", "repeatable", "what it does")]
     table += [
-        (name, entry.family, entry.task, ", ".join(entry.needs), entry.description) for name, entry in CATALOGUE.items()
+        (
+            name,
+            entry.family,
+            entry.task,
+            needs_of(entry),
+            "yes" if entry.serves_new_users else "no",
+            entry.repeatable,
+            entry.description,
+        )
+        for name, entry in CATALOGUE.items()
     ]
     _print_table(table)
-    print("\nrecsys-lab algorithms NAME shows the hyper-parameters. An own algorithm is named package.module:Class.")
+    print(
+        "\nrecsys-lab algorithms NAME shows hyper-parameters, costs and search space. An own algorithm is named package.module:Class."
+    )
     return 0
 
 

@@ -16,12 +16,23 @@ from recsys_lab.algorithms.base import Algorithm, RatingPredictor
 from recsys_lab.algorithms.catalogue import CATALOGUE, Entry, algorithm_class, make_algorithm, markdown_table
 from recsys_lab.algorithms.linear import EASE
 
+
+def class_or_skip(name: str) -> type[Algorithm]:
+    """The class; skips, with the command that installs what is missing, where an extra is not installed."""
+    try:
+        return algorithm_class(name)
+    except ImportError as error:
+        if not CATALOGUE[name].extra:
+            raise
+        pytest.skip(str(error))
+
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "algorithms.md"
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_an_entry_says_what_its_class_is(name: str) -> None:
-    entry, found = CATALOGUE[name], algorithm_class(name)
+    entry, found = CATALOGUE[name], class_or_skip(name)
     assert found.__name__ == name
     assert entry.serves_new_users == found.serves_new_users
     assert entry.stochastic == ("random_state" in inspect.signature(found).parameters)
@@ -30,9 +41,23 @@ def test_an_entry_says_what_its_class_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_hyper_parameters_are_keyword_only_and_have_defaults(name: str) -> None:
-    for parameter in inspect.signature(algorithm_class(name)).parameters.values():
+    for parameter in inspect.signature(class_or_skip(name)).parameters.values():
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY, parameter
         assert parameter.default is not inspect.Parameter.empty, parameter
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if entry.space])
+def test_a_search_space_is_of_hyper_parameters_and_holds_values_they_may_have(name: str) -> None:
+    parameters = inspect.signature(class_or_skip(name)).parameters
+    for hyper_parameter, values in CATALOGUE[name].space.items():
+        default = parameters[hyper_parameter].default
+        if isinstance(values, tuple):
+            assert len(set(values)) == len(values) > 1
+            assert default in values
+        else:
+            assert values.low < values.high
+            assert values.low > 0 or not values.log
+            assert values.whole == isinstance(default, int), f"{hyper_parameter}: write both ends as {type(default)}"
 
 
 def test_the_catalogue_imports_no_algorithm() -> None:

@@ -1,0 +1,1 @@
+"""The literal table of algorithms, one file a family."""

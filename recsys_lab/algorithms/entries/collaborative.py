@@ -1,0 +1,65 @@
+"""Collaborative filtering: neighbourhoods, linear models, co-clusters."""
+
+from __future__ import annotations
+
+from recsys_lab.algorithms.entries.entry import HERE, SURPRISE, Entry, Range, Space
+
+KNN: Space = {
+    "n_neighbors": Range(5, 1000, log=True),
+    "shrinkage": Range(0.0, 1000.0),
+    "similarity": ("cosine", "jaccard"),
+    "weighting": ("none", "bm25", "tfidf"),
+}
+SURPRISE_KNN: Space = {
+    "n_neighbors": Range(10, 200),
+    "min_neighbors": Range(1, 10),
+    "similarity": ("msd", "cosine", "pearson", "pearson_baseline"),
+    "shrinkage": Range(0.0, 500.0),
+    "user_based": (True, False),
+}
+
+# fmt: off
+COLLABORATIVE: dict[str, Entry] = {
+    "UserKNN": Entry(
+        HERE + "neighborhood:UserKNN", "collaborative_filtering", "both", "what similar users took",
+        paper="Resnick et al., CSCW 1994", complexity="n; score: sum of squared item counts", serves_new_users=True,
+        space=KNN,
+    ),
+    "ItemKNN": Entry(
+        HERE + "neighborhood:ItemKNN", "collaborative_filtering", "both", "items similar to the history",
+        paper="Sarwar et al., WWW 2001", complexity="sum of squared user counts", memory="items · k",
+        serves_new_users=True, space=KNN,
+    ),
+    "EASE": Entry(
+        HERE + "linear:EASE", "collaborative_filtering", "ranking", "closed-form linear autoencoder",
+        paper="Steck, WWW 2019", complexity="items³", memory="items²", serves_new_users=True, repeatable="ranking",
+        space={"regularization": Range(1.0, 1e7, log=True)},
+    ),
+    "KNNBasic": Entry(
+        SURPRISE + "KNNBasic", "collaborative_filtering", "rating", "weighted mean of the neighbours' ratings",
+        paper="Hug, JOSS 2020", complexity="sum of squared item counts", memory="users²", space=SURPRISE_KNN,
+    ),
+    "KNNWithMeans": Entry(
+        SURPRISE + "KNNWithMeans", "collaborative_filtering", "rating", "the same on ratings less the mean",
+        paper="Resnick et al., CSCW 1994", complexity="sum of squared item counts", memory="users²",
+        space=SURPRISE_KNN,
+    ),
+    "KNNWithZScore": Entry(
+        SURPRISE + "KNNWithZScore", "collaborative_filtering", "rating", "the same on z-scores",
+        paper="Herlocker et al., SIGIR 1999", complexity="sum of squared item counts", memory="users²",
+        space=SURPRISE_KNN,
+    ),
+    "KNNBaseline": Entry(
+        SURPRISE + "KNNBaseline", "collaborative_filtering", "rating", "the same on ratings less the baseline",
+        paper="Koren, TKDD 2010", complexity="sum of squared item counts", memory="users²", space=SURPRISE_KNN,
+    ),
+    "SlopeOne": Entry(
+        SURPRISE + "SlopeOne", "collaborative_filtering", "rating", "mean differences between items",
+        paper="Lemire and Maclachlan, SDM 2005", complexity="sum of squared user counts", memory="items²",
+    ),
+    "CoClustering": Entry(
+        SURPRISE + "CoClustering", "collaborative_filtering", "rating", "clusters of users and of items",
+        paper="George and Merugu, ICDM 2005", complexity="epochs · n", memory="users + items", stochastic=True,
+        space={"n_user_clusters": Range(2, 20), "n_item_clusters": Range(2, 20), "n_epochs": Range(5, 50)},
+    ),
+}
