@@ -77,6 +77,11 @@ def test_candidates_drop_what_the_user_has_in_train(tmp_path):
     kept = fixed_split(train, test, format="candidates", drop_seen_candidates=False)
     assert sorted(ids[kept.candidates[0].indices]) == [1, 5, 6, 7]
     assert kept.card.fingerprint != cut.card.fingerprint
+    again = fixed_split(train, write(tmp_path, "again.txt", "0 1 2 6\n"), format="candidates")
+    assert sorted(again.train.catalogue.item_ids[again.candidates[0].indices]) == [
+        1,
+        6,
+    ]  # the positive stays, though the user has it in train
     frame = pd.DataFrame({"user_id": [0, 0, 1], "item_id": [5, 6, 1], "is_positive": [True, False, True]})
     assert pairs(fixed_split(train, frame, format="candidates").test) == {(0, 5), (1, 1)}
 

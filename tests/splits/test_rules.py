@@ -73,6 +73,12 @@ def test_temporal_user_is_the_last_share_of_each_user(seed, share, min_train, fr
     assert cut.card.ambiguous_last_share == 0.0
 
 
+def test_a_tenth_of_thirty_is_three():
+    """0.1 · 30 is 3.0000000000000004 in floating point, and its ceiling would be 4."""
+    frame = pd.DataFrame({"user_id": 1, "item_id": np.arange(30), "rating": 1.0, "timestamp": np.arange(30)})
+    assert len(split(Interactions.from_frame(frame), "temporal_user", test=0.1).test) == 3
+
+
 @given(seed=seeds, share=shares)
 @few
 def test_ties_are_broken_within_the_tied_rows_only(seed, share, frame_of):
