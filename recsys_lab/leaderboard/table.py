@@ -98,10 +98,8 @@ def build_table(
         baselines=present or BASELINES,
         references=references,
     )
-    summaries = {
-        label: pd.DataFrame([entry.evaluation.summary for entry in group]).mean() for label, group in by_label.items()
-    }
-    frame = _frame(comparison, by_label, pd.DataFrame(summaries).T, primary)
+    summaries = _summaries(by_label)
+    frame = _frame(comparison, by_label, summaries, primary)
     some = entries[0].evaluation
     algorithms = [group[0].evaluation.algorithm for group in by_label.values()]
     missing = missing_baselines(str(some.protocol.get("task", "ranking")), algorithms) if check_baselines else []
@@ -110,13 +108,9 @@ def build_table(
         subtitle=_subtitle(frame, some, primary),
         primary=primary,
         frame=frame,
-        summaries=pd.DataFrame(summaries).T.reindex(frame.index),
+        summaries=summaries.reindex(frame.index),
         comparison=comparison,
-        hashes={
-            "data": some.dataset_hash,
-            "split": ", ".join(sorted({entry.evaluation.split_hash[:16] for entry in entries})),
-            "protocol": str(some.protocol.get("hash", "")),
-        },
+        hashes=_hashes(entries),
         notes=tuple(_notes(comparison, frame, missing, failures or {})),
         valid=not missing,
         failures=dict(failures or {}),
@@ -127,6 +121,18 @@ def missing_baselines(task: str, algorithms: Sequence[str]) -> list[str]:
     """The required baselines that are not among the algorithms, "EASE or SLIM" where either would do."""
     groups = REQUIRED.get(task, ())
     return [" or ".join(group) for group in groups if not set(group) & set(algorithms)]
+
+
+def _summaries(entries: Mapping[str, Sequence[Entry]]) -> pd.DataFrame:
+    """Model × summary metric, means over seeds and folds."""
+    means = {label: pd.DataFrame([one.evaluation.summary for one in group]).mean() for label, group in entries.items()}
+    return pd.DataFrame(means).T
+
+
+def _hashes(entries: Sequence[Entry]) -> dict[str, str]:
+    some = entries[0].evaluation
+    splits = sorted({entry.evaluation.split_hash[:16] for entry in entries})
+    return {"data": some.dataset_hash, "split": ", ".join(splits), "protocol": str(some.protocol.get("hash", ""))}
 
 
 def _frame(
