@@ -46,9 +46,15 @@ class Algorithm(BaseEstimator, ABC):
     ) -> RankedLists:
         """The k best items of each user, best first, -1 where there are fewer; see ``top_k`` for candidates and ties.
 
-        ``exclude_seen=False`` also lists items of the history (repeat consumption).
+        ``exclude_seen=False`` also lists items of the history (repeat consumption). User code -1 is a user unknown to
+        ``fit``: ValueError unless the algorithm serves new users.
         """
         users = np.asarray(users, dtype=np.int32)
+        if not self.serves_new_users and (users < 0).any():
+            raise ValueError(
+                f"{type(self).__name__} cannot serve users unknown to fit; found {int((users < 0).sum())} of "
+                f"{len(users)} codes below 0. Fit again with their rows, or choose an algorithm that serves new users"
+            )
         scores = self.score(users, histories)
         if scores.shape != histories.shape:
             raise ValueError(

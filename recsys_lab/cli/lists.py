@@ -70,9 +70,7 @@ def do_algorithms(given: Namespace) -> int:
         for name, entry in CATALOGUE.items()
     ]
     _print_table(table)
-    print(
-        "\nrecsys-lab algorithms NAME shows hyper-parameters, costs and search space. An own algorithm is named package.module:Class."
-    )
+    print("\nrecsys-lab algorithms NAME shows the rest of an entry. An own algorithm is named package.module:Class.")
     return 0
 
 

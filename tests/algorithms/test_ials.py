@@ -1,0 +1,97 @@
+"""IALS against the normal equations written out in NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from recsys_lab.algorithms.als_kernels import spread
+from recsys_lab.algorithms.ials import IALS
+from recsys_lab.data.interactions import Catalogue, Interactions
+
+
+def _interactions(seed: int = 0, n_users: int = 30, n_items: int = 20, share: float = 0.2) -> Interactions:
+    import pandas as pd
+
+    chosen = np.argwhere(np.random.default_rng(seed).random((n_users, n_items)) < share)
+    catalogue = Catalogue(pd.RangeIndex(n_users), pd.RangeIndex(n_items), pd.DataFrame(index=range(n_items)))
+    users, items = chosen.T.astype(np.int32)
+    return Interactions(users, items, np.ones(len(users), np.float32), None, catalogue)
+
+
+def _solve(matrix: np.ndarray, fixed: np.ndarray, model: IALS) -> np.ndarray:
+    """Rendle et al., RecSys 2022: one least-squares problem a row, in float64."""
+    rows = []
+    for observed in matrix.astype(bool):
+        load = observed.sum() + model.unobserved_weight * len(observed)
+        ridge = model.regularization * load**model.regularization_exponent
+        mine = fixed[observed]
+        system = mine.T @ mine + model.unobserved_weight * fixed.T @ fixed + ridge * np.eye(fixed.shape[1])
+        rows.append(np.linalg.solve(system, mine.sum(axis=0)))
+    return np.array(rows)
+
+
+def _objective(matrix: np.ndarray, users: np.ndarray, items: np.ndarray, model: IALS) -> float:
+    """The loss that the docstring states, for exponent 0."""
+    scores = users @ items.T
+    observed = ((1 - scores) ** 2)[matrix > 0].sum()
+    ridge = model.regularization * ((users**2).sum() + (items**2).sum())
+    return float(observed + model.unobserved_weight * (scores**2).sum() + ridge)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0])
+def test_scores_are_the_exact_solution_for_the_history(exponent: float) -> None:
+    data = _interactions()
+    model = IALS(n_factors=5, n_epochs=3, solver="cholesky", regularization_exponent=exponent).fit(data)
+    expected = _solve(data.matrix.toarray(), model.item_factors_.astype(float), model) @ model.item_factors_.T
+    scores = model.score(np.arange(30, dtype=np.int32), data.matrix)
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_an_epoch_is_two_exact_solutions() -> None:
+    data = _interactions()
+    model = IALS(n_factors=4, n_epochs=1, solver="cholesky", random_state=3).fit(data)
+    rng = np.random.default_rng(3)
+    scale = model.init_scale / np.sqrt(4)
+    rng.standard_normal((30, 4))
+    items = rng.standard_normal((20, 4)) * scale
+    users = _solve(data.matrix.toarray(), items, model)
+    np.testing.assert_allclose(model.item_factors_, _solve(data.matrix.toarray().T, users, model), atol=1e-4)
+
+
+def test_many_conjugate_gradient_steps_are_the_exact_solution() -> None:
+    data = _interactions()
+    exact = IALS(n_factors=6, n_epochs=2, solver="cholesky").fit(data).item_factors_
+    steps = IALS(n_factors=6, n_epochs=2, solver="cg", n_cg_steps=30).fit(data).item_factors_
+    np.testing.assert_allclose(steps, exact, atol=2e-4)
+
+
+def test_the_loss_falls_with_every_epoch() -> None:
+    data = _interactions()
+    losses = []
+    for n_epochs in (1, 2, 4, 8):
+        model = IALS(n_factors=6, n_epochs=n_epochs, regularization_exponent=0.0, regularization=0.05).fit(data)
+        users = _solve(data.matrix.toarray(), model.item_factors_.astype(float), model)
+        losses.append(_objective(data.matrix.toarray(), users, model.item_factors_, model))
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_an_empty_history_scores_zero() -> None:
+    model = IALS(n_factors=3, n_epochs=1).fit(_interactions())
+    scores = model.score(np.array([-1], dtype=np.int32), sparse.csr_matrix((1, 20), dtype=np.float32))
+    assert (scores == 0).all()
+
+
+def test_spread_is_a_permutation_with_even_slices() -> None:
+    loads = np.arange(1000)
+    order = spread(loads)
+    assert sorted(order) == list(range(1000))
+    halves = loads[order[:500]].sum(), loads[order[500:]].sum()
+    assert abs(halves[0] - halves[1]) < 0.01 * sum(halves)
+
+
+@pytest.mark.parametrize(("name", "value"), [("n_factors", 0), ("solver", "lu"), ("regularization", 0.0)])
+def test_wrong_values_are_named(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=name):
+        IALS(**{name: value}).fit(_interactions())
