@@ -57,6 +57,13 @@ ui: $(RUN_STAMP)  ## open the MLflow page of the experiment (EXPERIMENT=...)
 published: $(RUN_STAMP)  ## check the published numbers (needs RECSYS_LAB_DATA)
 	$(BIN)/recsys-lab published $(ARGS)
 
+notebooks-refresh: $(DEV_STAMP)  ## run the notebooks' checked cells again and store their outputs
+	$(BIN)/python tests/notebooks/refresh.py
+
+docs: $(RUN_STAMP)  ## run the quickstart and write the generated parts of README and docs
+	$(BIN)/recsys-lab run experiments/quickstart.yaml --jobs 1
+	$(BIN)/recsys-lab docs
+
 setup: $(RUN_STAMP)  ## install what `make compare` needs
 
 setup-dev: $(DEV_STAMP)  ## install what `make test` needs

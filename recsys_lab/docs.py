@@ -3,7 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+README_COLUMNS = ("rank_group", "model", "mean", "difference", "p_holm", "verdict", "item_coverage@10", "fit_s")
+
+
+def update(root: Path) -> list[Path]:
+    """Bring README.md, its picture and the generated tables below docs/ up to date; returns the files that changed.
+
+    The leaderboard is read from the finished runs of experiments/quickstart.yaml; raises LookupError without them.
+    """
+    from recsys_lab.algorithms import catalogue
+    from recsys_lab.leaderboard import build
+    from recsys_lab.metrics import definitions
+
+    board = build(root / "experiments" / "quickstart.yaml")
+    texts = {
+        "README.md": replace_block(_read(root / "README.md"), "leaderboard", board.to_markdown(README_COLUMNS)),
+        "docs/algorithms.md": replace_block(
+            _read(root / "docs/algorithms.md"), "algorithms", catalogue.markdown_table()
+        ),
+        "docs/metrics.md": definitions.document(),
+        "docs/images/leaderboard.svg": board.to_svg(),
+    }
+    return list(_written(root, texts))
 
 
 def block(text: str, name: str) -> str:
@@ -17,18 +41,22 @@ def replace_block(text: str, name: str, body: str) -> str:
     return f"{text[: found.start('body')]}\n{body.strip()}\n{text[found.end('body') :]}"
 
 
-def write_block(path: Path, name: str, body: str) -> bool:
-    """Replace a block in a file; returns whether the file changed."""
-    before = path.read_text(encoding="utf-8")
-    after = replace_block(before, name, body)
-    if after != before:
-        path.write_text(after, encoding="utf-8")
-    return after != before
-
-
 def _find(text: str, name: str) -> re.Match[str]:
     pattern = rf"<!-- generated: {re.escape(name)} [^\n]*-->(?P<body>.*?)<!-- end generated -->"
     found = re.search(pattern, text, flags=re.DOTALL)
     if not found:
         raise ValueError(f"no block <!-- generated: {name} (command) --> ... <!-- end generated --> in the text")
     return found
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _written(root: Path, texts: dict[str, str]) -> Iterator[Path]:
+    for name, text in texts.items():
+        path = root / name
+        if not path.is_file() or _read(path) != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            yield path

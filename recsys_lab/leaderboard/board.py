@@ -20,6 +20,8 @@ from recsys_lab.plots import to_png, to_svg
 from recsys_lab.tracking import find_trials, home, load_evaluation
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from recsys_lab.trials import FamilyWork
 
 
@@ -59,6 +61,13 @@ class Leaderboard:
         """One page that can be read offline: tables that can be sorted, figures, how to read them."""
         return html.to_html(self.tables, self.question, f"{self.name} · leaderboard")
 
+    def to_svg(self) -> str:
+        """The first table as a picture: every model with its interval."""
+        return to_svg(self._picture(), transparent=False)
+
+    def _picture(self) -> Figure:
+        return next(iter(html.figures(self.tables[0]).values()))
+
     def _repr_html_(self) -> str:
         """How notebooks show a leaderboard: its tables."""
         return html.to_notebook(self.tables)
@@ -70,14 +79,13 @@ class Leaderboard:
         """
         folder = folder or home() / "outputs" / self.name
         folder.mkdir(parents=True, exist_ok=True)
-        picture = next(iter(html.figures(self.tables[0]).values()))
         files: dict[str, bytes] = {
             "html": self.to_html().encode(),
             "md": f"# {self.question}\n\n{self.to_markdown()}".encode(),
             "tex": self.to_latex().encode(),
             "csv": self.frame.to_csv().encode(),
-            "svg": to_svg(picture, transparent=False).encode(),
-            "png": to_png(picture),
+            "svg": self.to_svg().encode(),
+            "png": to_png(self._picture()),
         }
         return [_replace(folder / f"leaderboard.{ending}", content) for ending, content in files.items()]
 
