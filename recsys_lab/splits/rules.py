@@ -114,6 +114,25 @@ def k_fold(data: Interactions, share: float, seed: int, stage: str, options: Opt
     return _hold(n, order[start:stop])
 
 
+def cold_items(data: Interactions, share: float, seed: int, stage: str, options: Options) -> Cut:
+    """All rows of a random share of the items: the round((1 - share) · n) items with the smallest numbers stay."""
+    return _masks(_of_whole(data.item_popularity, share, seed, stage)[data.items])
+
+
+def cold_users(data: Interactions, share: float, seed: int, stage: str, options: Options) -> Cut:
+    """All rows of a random share of the users: the round((1 - share) · n) users with the smallest numbers stay."""
+    return _masks(_of_whole(data.user_activity, share, seed, stage)[data.users])
+
+
+def _of_whole(n_rows: Int64, share: float, seed: int, stage: str) -> Bool:
+    """Which codes are held out with all their rows, of those that have any; one uniform number each, in code order."""
+    present = np.flatnonzero(n_rows)
+    order = present[np.argsort(_numbers(len(present), seed, stage), kind="stable")]
+    held = np.zeros(len(n_rows), dtype=bool)
+    held[order[int(np.rint((1.0 - share) * len(present))) :]] = True
+    return held
+
+
 def _moment(at: Any) -> int:
     if isinstance(at, bool) or not isinstance(at, (int, np.integer, str, pd.Timestamp)):
         raise TypeError(f"a moment is Unix seconds or a date such as '1998-03-01'; found {at!r}")
@@ -124,7 +143,7 @@ def _moment(at: Any) -> int:
 
 
 def _numbers(n: int, seed: int, stage: str) -> Float64:
-    """One uniform number a row in canonical order; the validation part has a stream of its own."""
+    """n uniform numbers, one a row in canonical order (or one an item or user); validation has a stream of its own."""
     rng = np.random.default_rng(seed) if stage == "test" else child_rng(seed, f"split/{stage}")
     return rng.random(n)
 

@@ -33,6 +33,8 @@ STRATEGIES: dict[str, Strategy] = {
     "random": Strategy(rules.random_rows, {"row_order": "canonical"}, follows_file=True),
     "random_user": Strategy(rules.random_user, {"min_train": 1}, per_user=True, counts_rows=True),
     "stratified_item": Strategy(rules.stratified_item),
+    "cold_items": Strategy(rules.cold_items),
+    "cold_users": Strategy(rules.cold_users),
     "k_fold": Strategy(rules.k_fold, {"fold": 0, "n_folds": 5, "row_order": "canonical"}, follows_file=True),
 }
 
@@ -48,8 +50,9 @@ def split(
 ) -> Split:
     """Cut ``data`` into train, test and, when ``validation`` > 0, a validation part cut from train by the same rule.
 
-    ``test`` is a share of the rows (temporal_global, random), of each user's rows (temporal_user, random_user) or of
-    each item's (stratified_item); temporal_user and random_user also take a whole number >= 1, rows a user.
+    ``test`` is a share of the rows (temporal_global, random), of each user's rows (temporal_user, random_user), of
+    each item's (stratified_item), or of the items or users, with all their rows (cold_items, cold_users);
+    temporal_user and random_user also take a whole number >= 1, rows a user.
     leave_last_one_out and k_fold do not use it. ``validation`` is the same of what train and validation hold together.
     The result depends on the rows, not on their order, except with ``row_order="file"`` (random, k_fold).
 
