@@ -19,6 +19,7 @@ from recsys_lab.evaluation import Evaluation, evaluate
 from recsys_lab.experiment import FAMILIES, Experiment, Trial, expand, load_experiment, select
 from recsys_lab.splits import Split
 from recsys_lab.trials.prepare import load_data, make_splits
+from recsys_lab.trials.warm import warm
 
 LOWER_IS_BETTER = ("rmse", "mae", "gini", "arp")
 
@@ -179,10 +180,11 @@ class FamilyWork:
 
     def _evaluate(self, trial: Trial) -> Evaluation:
         algorithm, spec = trial.make(), self.experiment.evaluation
-        split = self._split_of(trial)
+        split, protocol = self._split_of(trial), spec.model_dump(exclude={"primary"})
+        warm(algorithm, protocol)
         with warnings.catch_warnings(record=True) as caught:  # a warning shows a path of the machine; we keep the words
             warnings.simplefilter("always", UserWarning)
-            evaluation = evaluate(algorithm, split, **spec.model_dump(exclude={"primary"}))
+            evaluation = evaluate(algorithm, split, **protocol)
         if caught:
             notes = dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning)
             self.notes[trial.label] = list(notes)
