@@ -132,6 +132,6 @@ def _unfinished(fix: bool) -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    free = shutil.disk_usage(tracking.local_folder() if tracking.local_folder().is_dir() else Path.cwd()).free / 1e9
+    free = shutil.disk_usage(tracking.home() if tracking.home().is_dir() else Path.cwd()).free / 1e9
     level: Literal["ok", "problem"] = "ok" if free > FREE_GB else "problem"
     yield Finding(level, f"{free:.0f} GB free for results")

@@ -174,7 +174,7 @@ def test_several_splits_and_folds_expand() -> None:
     )
     trials = [trial for trial in expand(experiment_from_text(text)) if trial.label == "EASE"]
     assert [(trial.split, trial.fold) for trial in trials] == [(0, None), (1, 0), (1, 2)]
-    with pytest.raises(ExperimentError, match="folds are 0 ... 2"):
+    with pytest.raises(ExperimentError, match=r"folds are 0 \.\.\. 2"):
         experiment_from_text(text.replace("[0, 2]", "[0, 3]"))
     with pytest.raises(ExperimentError, match="belongs to strategy k_fold"):
         experiment_from_text(TEXT.replace("test: 0.2", "n_folds: 3"))

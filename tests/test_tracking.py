@@ -62,7 +62,7 @@ def test_the_uri_is_absolute_and_a_plain_folder_is_refused(monkeypatch: pytest.M
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
     assert tracking.tracking_uri() == "http://host:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "./mlruns")
-    with pytest.raises(ValueError, match="sqlite:///path/mlflow.db"):
+    with pytest.raises(ValueError, match=r"sqlite:///path/mlflow\.db"):
         tracking.tracking_uri()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.setenv("RECSYS_LAB_HOME", str(tmp_path / "home"))
@@ -146,7 +146,9 @@ def test_runs_of_dead_processes_are_closed_and_those_of_living_ones_are_not() ->
 
 def test_the_link_sorts_by_the_primary_metric() -> None:
     page = tracking.page("7", "ndcg@10", "http://127.0.0.1:5000")
-    assert page.startswith("http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning&compareRunsMode=CHART")
+    assert page.startswith(
+        "http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning&compareRunsMode=CHART"
+    )
     assert "orderByKey=metrics.%60ranking%2Fndcg_at_10%60&orderByAsc=false" in page
     assert page.count("#") == 1
     assert tracking.page("7", "rmse", "").endswith("orderByAsc=true")

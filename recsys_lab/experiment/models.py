@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from recsys_lab.experiment.datasets import Dataset, FileDataset, FixedDataset, Parameters, Strict
 
-FAMILIES = ("collaborative_filtering", "content_based", "factorization")
+FAMILIES = ("collaborative_filtering", "content_based", "factorization", "neural")
 METRIC_NAME = re.compile(r"[a-z_]+(@\d+)?(\[.*\])?")
 
 

@@ -20,6 +20,7 @@ NOTEBOOKS = {
     "collaborative_filtering": "10_collaborative_filtering",
     "content_based": "11_content_based",
     "factorization": "12_factorization",
+    "neural": "13_neural",
     "leaderboard": "20_leaderboard",
 }
 

@@ -153,5 +153,7 @@ def _failed_trials(
         if run is not None and run.status == "FAILED":
             failed[trial.run_name] = run.tags.get("error", "see its run in MLflow")
         elif trial_id not in excused:
-            failed[trial.run_name] = "it was never run: the code changed meanwhile, or its notebook does not call open_family(...).run()"
+            failed[trial.run_name] = (
+                "it was never run: the code changed meanwhile, or its notebook does not call open_family(...).run()"
+            )
     return failed

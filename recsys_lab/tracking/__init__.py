@@ -2,9 +2,9 @@
 
 from recsys_lab.tracking.environment import die_with_parent, git_tags, home, is_dead, process_tags, versions
 from recsys_lab.tracking.names import NOTEBOOK, TRIAL, metric_key, page, run_page, shown_metrics, shown_names
+from recsys_lab.tracking.stale import close_stale_runs, stale_runs
 from recsys_lab.tracking.store import (
     Run,
-    close_stale_runs,
     describe_experiment,
     experiment_id,
     files_of,
@@ -17,7 +17,6 @@ from recsys_lab.tracking.store import (
     log_file,
     log_files,
     log_text,
-    stale_runs,
     start_run,
     store_exists,
     tracking_uri,

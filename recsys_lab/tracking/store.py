@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from urllib.request import url2pathname
 
 from filelock import FileLock
 
-from recsys_lab.tracking.environment import home, is_dead, process_tags
+from recsys_lab.tracking.environment import home, process_tags
 
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_LOG_UV_FILES": "false"}
 
@@ -84,11 +85,32 @@ def _client(uri: str) -> Any:
 
     for noisy in ("mlflow.store.db.utils", "alembic"):  # "Creating initial MLflow database tables..." says nothing new
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    if uri.startswith("sqlite:///"):
+        with lock("store"):  # several processes making or migrating one sqlite database at once end in errors
+            _make_database(Path(uri.removeprefix("sqlite:///")))
+            opened = MlflowClient(tracking_uri=uri)
+            opened.search_experiments(max_results=1)  # migrates the database of an older MLflow
+            return opened
     return MlflowClient(tracking_uri=uri)
 
 
+def _make_database(file: Path) -> None:
+    """Make the database beside its place and move it there whole: a kill in between leaves no half of one."""
+    if file.is_file():
+        return
+    from mlflow import MlflowClient
+
+    partial = file.with_name(f"{file.name}.{os.getpid()}.new")
+    partial.unlink(missing_ok=True)
+    fresh = MlflowClient(tracking_uri=f"sqlite:///{partial}")
+    fresh.search_experiments(max_results=1)
+    with suppress(AttributeError):
+        fresh._tracking_client.store.engine.dispose()  # close its connections before the file moves
+    partial.replace(file)
+
+
 def client() -> Any:
-    """The MLflow client of ``tracking_uri()``. Its database must exist: see ``init_store``."""
+    """The MLflow client of ``tracking_uri()``; makes the database if there is none, so ask ``store_exists`` first."""
     return _client(tracking_uri())
 
 
@@ -99,18 +121,16 @@ def init_store(experiment: str) -> str:
 
 @cache
 def _init_store(uri: str, experiment: str) -> str:
-    local_folder().mkdir(parents=True, exist_ok=True)
-    with lock("store"):  # several processes creating one sqlite database at once end in errors
-        found = _client(uri).get_experiment_by_name(experiment)
+    opened = _client(uri)
+    with lock("store"):
+        found = opened.get_experiment_by_name(experiment)
         if found is not None:
             if found.lifecycle_stage == "deleted":
-                _client(uri).restore_experiment(found.experiment_id)
+                opened.restore_experiment(found.experiment_id)
             return str(found.experiment_id)
         location = local_folder() / "mlartifacts" / experiment if uri.startswith("sqlite:///") else None
         tags = {"mlflow.experimentKind": "custom_model_development"}  # open on runs, not on traces
-        return str(
-            _client(uri).create_experiment(experiment, artifact_location=location and location.as_uri(), tags=tags)
-        )
+        return str(opened.create_experiment(experiment, artifact_location=location and location.as_uri(), tags=tags))
 
 
 def experiment_id(experiment: str) -> str | None:
@@ -124,6 +144,11 @@ def experiment_id(experiment: str) -> str | None:
 def describe_experiment(experiment: str, markdown: str) -> None:
     """The text that stands above an experiment's runs."""
     client().set_experiment_tag(init_store(experiment), "mlflow.note.content", markdown[:5000])
+
+
+def experiments() -> list[str]:
+    """The names of all experiments in the store; creates nothing."""
+    return [str(found.name) for found in client().search_experiments()] if store_exists() else []
 
 
 def start_run(experiment: str, name: str, tags: Mapping[str, str]) -> Run:
@@ -209,24 +234,6 @@ def files_of(run: Run, path: str) -> Path:
 
     target = tempfile.mkdtemp(prefix="recsys_lab_")
     return Path(download_artifacts(run_id=run.run_id, artifact_path=path, dst_path=target, tracking_uri=tracking_uri()))
-
-
-def stale_runs(experiments: Sequence[str] | None = None) -> list[Run]:
-    """Runs still marked RUNNING whose process has ended; of all experiments when none is named."""
-    if not store_exists():
-        return []
-    names = experiments if experiments is not None else [found.name for found in client().search_experiments()]
-    running = [run for name in names for run in find_runs(name, "attributes.status = 'RUNNING'")]
-    return [run for run in running if is_dead(run.tags)]
-
-
-def close_stale_runs(experiments: Sequence[str] | None = None) -> list[Run]:
-    """Mark the runs that ``stale_runs`` finds as KILLED, and return them."""
-    stale = stale_runs(experiments)
-    for run in stale:
-        log(run, tags={"closed": "its process had ended without closing the run"})
-        finish(run, "KILLED")
-    return stale
 
 
 def _as_run(run: Any) -> Run:
