@@ -11,14 +11,14 @@ from numba import njit, prange
 
 from recsys_lab.algorithms.top_k import _sift_down, _tie_hash, _worse
 
-COSINE, JACCARD, PEARSON = 0, 1, 2
+COSINE, SETS, PEARSON = 0, 1, 2
 
 
 @njit(cache=True, inline="always")
-def _ratio(kind, dot, left, right, shrinkage, epsilon):  # type: ignore[no-untyped-def]
+def _ratio(kind, dot, left, right, shrinkage, epsilon, own):  # type: ignore[no-untyped-def]
     """The similarity from its sums. A new one is one more branch here; ``left`` belongs to the row asked about."""
-    if kind == JACCARD:
-        denominator = left + right - dot + shrinkage + epsilon
+    if kind == SETS:
+        denominator = left + right + own * dot + shrinkage + epsilon
     else:
         denominator = left * right + shrinkage + epsilon
     return dot / denominator if denominator > 0.0 else 0.0
@@ -29,13 +29,13 @@ def _compare(entries, q_norm, columns, norms, measure, sums, touched, seen):  # 
     """Leave the similarity of one row to every row in ``sums[0]``, which must be all 0; return how many to look at.
 
     ``entries`` = (idx, val) of the row; ``columns`` = (ptr, idx, val) of the transposed matrix, the rows that hold each
-    column; ``measure`` = (kind, shrinkage, epsilon). Similarities <= 0 become 0. For Pearson ``sums[1]`` and
-    ``sums[2]`` gather the squares of both sides over the shared columns. The count is -1 when so many rows are touched
-    that a pass over all is cheaper than the list ``touched``.
+    column; ``measure`` = (kind, shrinkage, epsilon, weight of the dot product in the denominator of sets). Similarities
+    <= 0 become 0. For Pearson ``sums[1]`` and ``sums[2]`` gather the squares of both sides over the shared columns. The
+    count is -1 when so many rows are touched that a pass over all is cheaper than the list ``touched``.
     """
     q_idx, q_val = entries
     t_ptr, t_idx, t_val = columns
-    kind, shrinkage, epsilon = measure
+    kind, shrinkage, epsilon, own = measure
     dots = sums[0]
     work = 0
     for p in range(q_idx.size):
@@ -68,7 +68,7 @@ def _compare(entries, q_norm, columns, norms, measure, sums, touched, seen):  # 
             sums[2, row] = 0.0
             if dot <= 1e-6 * left * right:  # float32 may leave a trace where the true sum is 0
                 dot = 0.0
-        dots[row] = _ratio(kind, dot, left, right, shrinkage, epsilon) if dot > 0.0 else 0.0
+        dots[row] = _ratio(kind, dot, left, right, shrinkage, epsilon, own) if dot > 0.0 else 0.0
     return -1 if dense else count
 
 
@@ -132,7 +132,7 @@ def nearest_rows(queries, q_norms, own, columns, norms, measure, floor, k, n_chu
 
 
 @njit(cache=True, parallel=True)
-def predict_pairs(groups, rows, wanted, matrix, columns, norms, measure, ratings, means, k, n_chunks):  # type: ignore[no-untyped-def]
+def predict_pairs(groups, rows, wanted, matrix, columns, left, norms, measure, ratings, means, k, n_chunks):  # type: ignore[no-untyped-def]
     """mean_r + sum s (rating - mean of the neighbour) / sum s, over the k rows most like r that hold the column.
 
     ``groups`` (g + 1,) cuts ``wanted`` (columns asked for) into one run for each of ``rows`` (g,). ``ratings`` are the
@@ -151,7 +151,7 @@ def predict_pairs(groups, rows, wanted, matrix, columns, norms, measure, ratings
         for group in range(chunk, rows.size, n_chunks):
             row = rows[group]
             entries = (idx[ptr[row] : ptr[row + 1]], val[ptr[row] : ptr[row + 1]])
-            count = _compare(entries, norms[row], columns, norms, measure, sums, touched, seen)
+            count = _compare(entries, left[row], columns, norms, measure, sums, touched, seen)
             dots = sums[0]
             for pair in range(groups[group], groups[group + 1]):
                 size = 0

@@ -22,6 +22,7 @@ from recsys_lab.algorithms.similarity import (
     row_sums,
     vectors,
 )
+from recsys_lab.algorithms.sparse_rows import divided_by_sums
 from recsys_lab.algorithms.weighting import Weighting, ones_like, term_weights
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
@@ -36,16 +37,22 @@ class ItemKNN(RatingPredictor):
     the n_neighbors items most like j that the user rated. Similarities: ``recsys_lab.algorithms.similarity.vectors``.
     ``neighbors_per="target"`` keeps the best i of each j, a column of the item-item matrix, as the literature on
     reproducibility does (Ferrari Dacrema et al., TOIS 2021); ``"history"`` keeps the best j of each i, as most
-    libraries do. Memory: n_items × n_neighbors × 8 bytes.
+    libraries do. With ``subtracts_popularity`` the ranking is sum over ALL items i of s_ij (x_ui - p_i) + p_j, p_i the
+    mean of x_ui over the users, missing = 0: for rows of 1 the share of users who have i. Memory:
+    n_items × n_neighbors × 8 bytes.
     """
 
     serves_new_users: ClassVar[bool] = True
 
     n_neighbors: int = 100  # similar items kept
-    similarity: Similarity = "cosine"  # cosine, pearson or jaccard
+    similarity: Similarity = "cosine"  # one of those in ``vectors``
+    alpha: float = 0.5  # of asymmetric_cosine and tversky: the part of the item asked about, whose neighbours are kept
+    beta: float = 0.5  # of tversky: the part of the neighbour
     shrinkage: float = 0.0  # added to the denominator: trusts small overlaps less
     weighting: Weighting = "none"  # none, tfidf or bm25; items are the documents, users the terms
     neighbors_per: NeighborsPer = "target"  # whose n_neighbors are kept: of the item scored, or of the history's item
+    normalizes_rows: bool = False  # True: the similarities kept for each item scored are divided by their sum
+    subtracts_popularity: bool = False  # True: history and scores are taken relative to the items' popularity
     uses_ratings: bool = True  # False: every stored rating counts as 1 in the ranking
 
     def fit(self, train: Interactions) -> Self:
@@ -54,11 +61,18 @@ class ItemKNN(RatingPredictor):
         documents = self.ratings_ if self.uses_ratings else ones_like(self.ratings_)
         self.terms_ = term_weights(documents, self.weighting)
         self.saturation_ = self.terms_.saturation(row_sums(documents, documents.data))  # (n_items,)
-        self.space_ = vectors(self.terms_.apply(documents), self.similarity, shrinkage=self.shrinkage)
+        self.space_ = _space(self, self.terms_.apply(documents))
         self.item_ids_ = train.catalogue.item_ids
         nearest = neighbour_matrix(self.space_, self.n_neighbors)  # row: the item asked about
-        # (items of the history, items scored) float32
-        self.weights_ = nearest.T.tocsr() if self.neighbors_per == "target" else nearest
+        by_target = nearest if self.neighbors_per == "target" else nearest.T.tocsr()
+        if self.normalizes_rows:
+            by_target = divided_by_sums(by_target)
+        self.weights_ = by_target.T.tocsr()  # (items of the history, items scored) float32
+        self.offsets_: Float32 | None = None  # (n_items,) added to the scores
+        if self.subtracts_popularity:
+            values = self.terms_.local(documents.data, np.repeat(self.saturation_, np.diff(documents.indptr)))
+            means = row_sums(documents, values) / max(1, len(np.unique(documents.indices)))
+            self.offsets_ = (means - by_target @ means).astype(np.float32)
         return self
 
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
@@ -71,7 +85,7 @@ class ItemKNN(RatingPredictor):
         if self.weighting != "none":
             val = self.terms_.local(val, self.saturation_[idx]).astype(np.float32)
         product: Float32 = kernels.sparse_product(ptr, idx, val, *parts(self.weights_), self.weights_.shape[1])
-        return product
+        return product if self.offsets_ is None else product + self.offsets_
 
     def predict(self, users: Int32, items: Int32) -> Float32:
         """Ratings (n,) float32; the item's mean where no rated item is similar, NaN for an unknown user or item."""
@@ -97,7 +111,9 @@ class UserKNN(RatingPredictor):
     serves_new_users: ClassVar[bool] = True
 
     n_neighbors: int = 100  # similar users kept
-    similarity: Similarity = "cosine"  # cosine, pearson or jaccard
+    similarity: Similarity = "cosine"  # one of those in ``vectors``
+    alpha: float = 0.5  # of asymmetric_cosine and tversky: the part of the user asked about, whose neighbours are kept
+    beta: float = 0.5  # of tversky: the part of the neighbour
     shrinkage: float = 0.0  # added to the denominator: trusts small overlaps less
     weighting: Weighting = "none"  # none, tfidf or bm25; users are the documents, items the terms
     neighbors_per: NeighborsPer = "target"  # whose n_neighbors are kept: of the user served, or of the training user
@@ -109,11 +125,11 @@ class UserKNN(RatingPredictor):
         documents = self.ratings_ if self.uses_ratings else ones_like(self.ratings_)
         self.terms_ = term_weights(documents, self.weighting)
         self.weighted_ = self.terms_.apply(documents)
-        self.space_ = vectors(self.weighted_, self.similarity, shrinkage=self.shrinkage)
+        self.space_ = _space(self, self.weighted_)
         self.user_ids_ = train.catalogue.user_ids
         self.floor_: Float32 | None = None  # (n_users,) the least similarity at which a user lends its history
         if self.neighbors_per == "history":
-            nearest = neighbour_matrix(self.space_, self.n_neighbors)
+            nearest = neighbour_matrix(self.space_.reversed, self.n_neighbors)
             counts = np.diff(nearest.indptr)
             full = counts == self.n_neighbors
             self.floor_ = np.zeros(len(self.space_), dtype=np.float32)
@@ -140,9 +156,15 @@ class UserKNN(RatingPredictor):
 
 def _check(model: ItemKNN | UserKNN) -> None:
     require(model.n_neighbors >= 1, f"n_neighbors must be at least 1; found {model.n_neighbors}")
-    require(model.shrinkage >= 0, f"shrinkage must be 0 or more; found {model.shrinkage}")
+    for name in ("shrinkage", "alpha", "beta"):
+        require(getattr(model, name) >= 0, f"{name} must be 0 or more; found {getattr(model, name)}")
     for name, kind in (("similarity", Similarity), ("weighting", Weighting), ("neighbors_per", NeighborsPer)):
         require_choice(name, getattr(model, name), get_args(kind))
+
+
+def _space(model: ItemKNN | UserKNN, rows: sparse.csr_matrix) -> Vectors:
+    """The rows to compare, ready for the model's similarity."""
+    return vectors(rows, model.similarity, shrinkage=model.shrinkage, alpha=model.alpha, beta=model.beta)
 
 
 def nearest_of(space: Vectors, code: int, k: int, ids: pd.Index[Any]) -> pd.Series[float]:

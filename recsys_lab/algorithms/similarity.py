@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,8 +13,10 @@ from scipy import sparse
 from recsys_lab.algorithms import kernels
 from recsys_lab.data.interactions import Float32, Float64, Int32, Int64
 
-Similarity: TypeAlias = Literal["cosine", "pearson", "jaccard"]
-KINDS = {"cosine": kernels.COSINE, "jaccard": kernels.JACCARD, "pearson": kernels.PEARSON}
+Similarity: TypeAlias = Literal[
+    "cosine", "pearson", "jaccard", "adjusted_cosine", "asymmetric_cosine", "dice", "tversky"
+]
+SETS = ("jaccard", "dice", "tversky")  # they take the stored entries as sets
 BLOCK_BYTES = 64 * 2**20  # buffers of one block of rows stay below this
 
 Parts: TypeAlias = tuple[Int64, Int32, Float32]
@@ -35,55 +37,105 @@ def history_parts(histories: sparse.csr_matrix, n_items: int) -> Parts:
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
-    """Rows ready to be compared with one another: ``values`` (n, m) CSR, its transpose and the norms of the rows."""
+    """Rows ready to be compared with one another: ``values`` (n, m) CSR, its transpose, their share of denominators."""
 
     similarity: Similarity
     shrinkage: float
     epsilon: float
     values: sparse.csr_matrix  # (n, m) float32: weighted, centred or set to 1, as the similarity asks
     transposed: sparse.csr_matrix  # (m, n), rows sorted
-    norms: Float64  # (n,): lengths (cosine), counts (jaccard); not used by pearson
+    left: Float64  # (n,): what a row adds to the denominator when it is asked about; not used by pearson
+    norms: Float64  # (n,): and when it is found: lengths (cosine), counts (jaccard)
+    alpha: float = 0.5
+    beta: float = 0.5
+    column_means: Float64 | None = None  # (m,) of adjusted_cosine, for queries
 
     @property
-    def measure(self) -> tuple[int, float, float]:
-        return KINDS[self.similarity], float(self.shrinkage), float(self.epsilon)
+    def measure(self) -> tuple[int, float, float, float]:
+        """Kind, shrinkage, epsilon and the weight of the dot product in the denominator, as the kernels take them."""
+        kind = {"pearson": kernels.PEARSON}.get(self.similarity, kernels.COSINE)
+        kind = kernels.SETS if self.similarity in SETS else kind
+        alpha, beta = _set_weights(self.similarity, self.alpha, self.beta)
+        return kind, float(self.shrinkage), float(self.epsilon), 1.0 - alpha - beta
+
+    @property
+    def reversed(self) -> Vectors:
+        """The same similarities asked about from the other side; differs where they are not symmetric."""
+        return replace(self, left=self.norms, norms=self.left)
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
 
+    def prepared_queries(self, queries: sparse.csr_matrix) -> tuple[sparse.csr_matrix, Float64]:
+        """Rows to ask about (b, m) as the similarity takes them, and what they add to the denominators (b,)."""
+        values = prepared(queries, self.similarity, self.column_means)
+        return values, _denominators(values, self.similarity, self.alpha, self.beta)[0]
+
 
 def vectors(
-    matrix: sparse.csr_matrix, similarity: Similarity, *, shrinkage: float = 0.0, epsilon: float = 1e-6
+    matrix: sparse.csr_matrix,
+    similarity: Similarity,
+    *,
+    shrinkage: float = 0.0,
+    epsilon: float = 1e-6,
+    alpha: float = 0.5,
+    beta: float = 0.5,
 ) -> Vectors:
-    """The rows of ``matrix`` prepared for one similarity; what is stored counts, a 0 too.
+    """The rows of ``matrix`` prepared for the similarity of i, asked about, to j; what is stored counts, a 0 too.
 
-    cosine    dot / (|i| |j| + shrinkage + epsilon)
-    jaccard   shared / (n_i + n_j - shared + shrinkage + epsilon), on the sets of stored entries
-    pearson   over the shared columns only, each row less the mean of ALL its stored entries:
-              sum c_i c_j / (sqrt(sum c_i²) sqrt(sum c_j²) + shrinkage); 0 where that is 0 / 0
+    cosine             dot / (|i| |j| + shrinkage + epsilon)
+    adjusted_cosine    the same, each entry less the mean of ALL stored entries of its column (Sarwar et al., WWW 2001)
+    asymmetric_cosine  dot / (|i|^(2 alpha) |j|^(2 - 2 alpha) + shrinkage + epsilon); alpha = 0.5 is the cosine
+                       (Aiolli, RecSys 2013)
+    jaccard            shared / (n_i + n_j - shared + shrinkage + epsilon), on the sets of stored entries
+    dice               shared / ((n_i + n_j) / 2 + shrinkage + epsilon)
+    tversky            shared / (shared + alpha (n_i - shared) + beta (n_j - shared) + shrinkage + epsilon)
+    pearson            over the shared columns only, each row less the mean of ALL its stored entries:
+                       sum c_i c_j / (sqrt(sum c_i²) sqrt(sum c_j²) + shrinkage); 0 where that is 0 / 0
     """
-    values = prepared(matrix, similarity)
+    means = row_means(matrix.T.tocsr()) if similarity == "adjusted_cosine" else None
+    values = prepared(matrix, similarity, means)
     epsilon = 0.0 if similarity == "pearson" else epsilon
-    return Vectors(similarity, shrinkage, epsilon, values, values.T.tocsr(), _norms(values, similarity))
+    left, right = _denominators(values, similarity, alpha, beta)
+    return Vectors(similarity, shrinkage, epsilon, values, values.T.tocsr(), left, right, alpha, beta, means)
 
 
-def prepared(matrix: sparse.csr_matrix, similarity: Similarity) -> sparse.csr_matrix:
-    """A copy whose entries are as the similarity takes them: 1 (jaccard), less the row's mean (pearson), or as is."""
-    if similarity == "jaccard":
+def prepared(
+    matrix: sparse.csr_matrix, similarity: Similarity, column_means: Float64 | None = None
+) -> sparse.csr_matrix:
+    """A copy whose entries are as the similarity takes them: 1 (sets), less a mean, or as they are.
+
+    ``column_means`` (m,) are those of adjusted_cosine; an entry of a column without a mean (NaN) becomes 0.
+    """
+    if similarity in SETS:
         data: Float32 = np.ones(matrix.nnz, dtype=np.float32)
     elif similarity == "pearson":
         data = (matrix.data - np.repeat(row_means(matrix), np.diff(matrix.indptr))).astype(np.float32)
+    elif similarity == "adjusted_cosine" and column_means is not None:
+        data = np.nan_to_num(matrix.data - column_means[matrix.indices]).astype(np.float32)
     else:
         data = matrix.data.astype(np.float32)
     return sparse.csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _norms(values: sparse.csr_matrix, similarity: Similarity) -> Float64:
-    if similarity == "jaccard":
+def _denominators(
+    values: sparse.csr_matrix, similarity: Similarity, alpha: float, beta: float
+) -> tuple[Float64, Float64]:
+    """What each row (n,) adds to a denominator, or multiplies it by, when asked about and when found."""
+    if similarity in SETS:
         counts: Float64 = np.diff(values.indptr).astype(np.float64)
-        return counts
+        alpha, beta = _set_weights(similarity, alpha, beta)
+        return alpha * counts, beta * counts
     lengths: Float64 = np.sqrt(row_sums(values, values.data.astype(np.float64) ** 2))
-    return lengths
+    if similarity != "asymmetric_cosine":
+        return lengths, lengths
+    safe = np.where(lengths > 0, lengths, 1.0)  # a row of length 0 has no dot product above 0
+    return safe ** (2 * alpha), safe ** (2 - 2 * alpha)
+
+
+def _set_weights(similarity: Similarity, alpha: float, beta: float) -> tuple[float, float]:
+    """The alpha and beta that make Tversky's index the similarity of sets asked for."""
+    return {"jaccard": (1.0, 1.0), "dice": (0.5, 0.5)}.get(similarity, (alpha, beta))
 
 
 def row_sums(matrix: sparse.csr_matrix, data: NDArray[Any]) -> Float64:
@@ -117,13 +169,12 @@ def neighbour_matrix(
     result: ``BLOCK_BYTES``, and n numbers a thread.
     """
     if queries is None:
-        values, norms, own = space.values, space.norms, np.arange(len(space), dtype=np.int32)
+        values, left, own = space.values, space.left, np.arange(len(space), dtype=np.int32)
         if rows is not None:
-            values, norms, own = values[rows], norms[rows], own[rows]
+            values, left, own = values[rows], left[rows], own[rows]
     else:
         history_parts(queries, space.values.shape[1])
-        values = prepared(queries, space.similarity)
-        norms = _norms(values, space.similarity)
+        values, left = space.prepared_queries(queries)
         own = np.full(queries.shape[0], -1, dtype=np.int32) if own is None else np.asarray(own, dtype=np.int32)
     floor = np.zeros(0, dtype=np.float32) if floor is None else floor
     k = max(1, min(k, len(space)))
@@ -131,12 +182,12 @@ def neighbour_matrix(
     ptr, idx, val = parts(values)
     columns = parts(space.transposed)
     blocks = [sparse.csr_matrix((0, len(space)), dtype=np.float32)]
-    for start in range(0, len(norms), step):
-        stop = min(len(norms), start + step)
+    for start in range(0, len(left), step):
+        stop = min(len(left), start + step)
         cut = slice(ptr[start], ptr[stop])
         block = (ptr[start : stop + 1] - ptr[start], idx[cut], val[cut])
         best, found = kernels.nearest_rows(
-            block, norms[start:stop], own[start:stop], columns, space.norms, space.measure, floor, k, get_num_threads()
+            block, left[start:stop], own[start:stop], columns, space.norms, space.measure, floor, k, get_num_threads()
         )
         kept = best >= 0
         indptr = np.zeros(stop - start + 1, dtype=np.int64)
@@ -172,6 +223,7 @@ def predict_ratings(
         columns[order].astype(np.int32),
         parts(space.values),
         parts(space.transposed),
+        space.left,
         space.norms,
         space.measure,
         ratings.T.tocsr().data.astype(np.float64),

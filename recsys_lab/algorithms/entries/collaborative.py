@@ -7,7 +7,9 @@ from recsys_lab.algorithms.entries.entry import HERE, SURPRISE, Entry, Range, Sp
 KNN: Space = {
     "n_neighbors": Range(5, 1000, log=True),
     "shrinkage": Range(0.0, 1000.0),
-    "similarity": ("cosine", "jaccard"),
+    "similarity": ("cosine", "jaccard", "asymmetric_cosine", "dice", "tversky"),
+    "alpha": Range(0.0, 2.0),
+    "beta": Range(0.0, 2.0),
     "weighting": ("none", "bm25", "tfidf"),
 }
 SURPRISE_KNN: Space = {
@@ -16,6 +18,12 @@ SURPRISE_KNN: Space = {
     "similarity": ("msd", "cosine", "pearson", "pearson_baseline"),
     "shrinkage": Range(0.0, 500.0),
     "user_based": (True, False),
+}
+
+WALKS: Space = {
+    "n_neighbors": Range(5, 1000, log=True),
+    "alpha": Range(0.0, 2.0),
+    "normalizes_rows": (True, False),
 }
 
 # fmt: off
@@ -28,7 +36,44 @@ COLLABORATIVE: dict[str, Entry] = {
     "ItemKNN": Entry(
         HERE + "neighborhood:ItemKNN", "collaborative_filtering", "both", "items similar to the history",
         paper="Sarwar et al., WWW 2001", complexity="sum of squared user counts", memory="items · k",
-        serves_new_users=True, space=KNN,
+        serves_new_users=True, space={**KNN, "normalizes_rows": (True, False)},
+    ),
+    "SAR": Entry(
+        HERE + "sar:SAR", "collaborative_filtering", "ranking", "items that occur together, recent ratings first",
+        paper="microsoft/recommenders, SAR", complexity="sum of squared user counts", memory="pairs of items",
+        serves_new_users=True,
+        space={"similarity": ("jaccard", "lift", "cooccurrence", "cosine"), "half_life_days": Range(1.0, 1e4, log=True)},
+    ),
+    "P3alpha": Entry(
+        HERE + "graph:P3alpha", "collaborative_filtering", "ranking", "walks of three steps",
+        paper="Cooper et al., WWW 2014", complexity="sum of squared user counts", memory="items · k",
+        serves_new_users=True, space=WALKS,
+    ),
+    "RP3beta": Entry(
+        HERE + "graph:RP3beta", "collaborative_filtering", "ranking", "the same, popular items held back",
+        paper="Paudel et al., TiiS 2016", complexity="sum of squared user counts", memory="items · k",
+        serves_new_users=True, space={**WALKS, "beta": Range(0.0, 2.0)},
+    ),
+    "GFCF": Entry(
+        HERE + "spectral:GFCF", "collaborative_filtering", "ranking", "linear and low-pass filter of the graph",
+        paper="Shen et al., CIKM 2021", complexity="n · k", memory="n + items · k", serves_new_users=True, stochastic=True,
+        repeatable="ranking", space={"n_factors": Range(16, 512, log=True), "low_pass_weight": Range(0.0, 1.0)},
+    ),
+    "SLIM": Entry(
+        HERE + "slim:SLIM", "collaborative_filtering", "ranking", "sparse linear model, an elastic net an item",
+        paper="Ning and Karypis, ICDM 2011", complexity="items² · nonzero weights of an item", memory="items · k",
+        serves_new_users=True,
+        space={
+            "n_neighbors": Range(5, 1000, log=True),
+            "l1_ratio": Range(1e-5, 1.0, log=True),
+            "regularization": Range(1e-3, 1.0, log=True),
+        },
+    ),
+    "Markov": Entry(
+        HERE + "sequential:Markov", "collaborative_filtering", "ranking", "what most often follows the last items",
+        paper="Shani et al., JMLR 2005; Ludewig and Jannach, UMUAI 2018", complexity="n · window",
+        memory="pairs that follow", needs=("time",), serves_new_users=True,
+        space={"n_last": Range(1, 20), "window": Range(1, 10), "decay": Range(0.3, 1.0)},
     ),
     "EASE": Entry(
         HERE + "linear:EASE", "collaborative_filtering", "ranking", "closed-form linear autoencoder",

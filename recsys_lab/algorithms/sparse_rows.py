@@ -1,0 +1,66 @@
+"""Rows of sparse matrices: keep the largest entries, divide by the sum."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+from scipy import sparse
+
+from recsys_lab.algorithms.similarity import parts, row_sums
+from recsys_lab.algorithms.top_k import _sift_down, _tie_hash, _worse
+
+
+def largest_of_rows(matrix: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
+    """The k largest entries of each row of (n, m) CSR as float32 CSR, indices sorted; ties by a hash of the codes.
+
+    Entries of 0 or less are dropped too. Memory beside the result: n × k × 4 bytes at most.
+    """
+    ptr, idx, val = parts(matrix)
+    longest = int(np.diff(ptr).max()) if len(ptr) > 1 else 0
+    places = _largest(ptr, idx, val, max(1, min(k, longest)))
+    kept = places >= 0
+    indptr = np.zeros(len(ptr), dtype=np.int64)
+    np.cumsum(kept.sum(axis=1), out=indptr[1:])
+    chosen = places[kept]
+    found = sparse.csr_matrix((val[chosen], idx[chosen], indptr), shape=matrix.shape)
+    found.sort_indices()
+    return found
+
+
+def largest_of_columns(matrix: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
+    """The k largest entries of each column, as ``largest_of_rows`` has them of each row."""
+    return largest_of_rows(matrix.T.tocsr(), k).T.tocsr()
+
+
+def divided_by_sums(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Every row divided by its sum, float32 CSR; a row whose sum is 0 becomes 0."""
+    sums = row_sums(matrix, matrix.data)
+    factors = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums != 0)
+    data = (matrix.data * np.repeat(factors, np.diff(matrix.indptr))).astype(np.float32)
+    return sparse.csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+@njit(cache=True, parallel=True)
+def _largest(ptr, idx, val, k):  # type: ignore[no-untyped-def]
+    """Places (n, k) int64 of the k largest positive entries of each row, -1 where there are fewer."""
+    n = ptr.size - 1
+    places = np.full((n, k), -1, dtype=np.int64)
+    for row in prange(n):
+        best = np.empty(k, dtype=np.float32)
+        hashes = np.empty(k, dtype=np.uint64)
+        own = places[row]
+        size = 0
+        for p in range(ptr[row], ptr[row + 1]):
+            if not val[p] > 0.0 or (size == k and val[p] < best[0]):
+                continue
+            tie = _tie_hash(np.uint64(0), row, idx[p])
+            if size < k:
+                best[size], hashes[size], own[size] = val[p], tie, p
+                size += 1
+                if size == k:
+                    for root in range(k // 2 - 1, -1, -1):
+                        _sift_down(best, hashes, own, root, k)
+            elif _worse(best[0], hashes[0], val[p], tie):
+                best[0], hashes[0], own[0] = val[p], tie, p
+                _sift_down(best, hashes, own, 0, k)
+    return places
