@@ -26,6 +26,7 @@ IMPERSONAL = {"Random", "Popularity", "RecentPopularity", "Bias", "BaselineOnly"
 NO_CHECKERBOARD = {
     *IMPERSONAL,
     "Oracle",  # knows the truth of the generated users, who do not like a checkerboard
+    "Markov",  # follows the last events, which are those of the other taste here
     "SlopeOne",  # averages the differences of all users, of both tastes
 }
 SMALL = {"n_neighbors": 10, "n_factors": 12}  # the defaults would keep everything there is
@@ -39,6 +40,9 @@ ALTERNATIVES: dict[str, list[Any]] = {
 }
 COMPANIONS: dict[str, dict[str, dict[str, Any]]] = {
     "BaselineOnly": {"learning_rate": {"method": "sgd"}, "regularization": {"method": "sgd"}},
+    "UserKNN": {"alpha": {"similarity": "tversky"}, "beta": {"similarity": "tversky"}},
+    "ItemKNN": {"alpha": {"similarity": "tversky"}, "beta": {"similarity": "tversky"}},
+    "Markov": {"decay": {"n_last": 5}},
     "NMF": {"bias_regularization": {"biased": True}, "learning_rate": {"biased": True}},
     **{
         name: {"shrinkage": {"similarity": "pearson_baseline"}}
