@@ -37,8 +37,16 @@ ALTERNATIVES: dict[str, list[Any]] = {
     "moment": ["mean"],
     "relevance_threshold": [4.0],
     "max_memory_gb": [1e-9],
+    "first": ["PureSVD"],
+    "second": ["Popularity"],
+    "base": ["PureSVD"],
+    "first_parameters": [{"regularization": 5.0}],
+    "second_parameters": [{"n_neighbors": 3}],
+    "base_parameters": [{"regularization": 5.0}],
 }
 COMPANIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "Blend": {"random_state": {"first": "Random"}},
+    **{name: {"random_state": {"base": "Random"}} for name in ("MMR", "PopularityDebiased", "Calibrated")},
     "BaselineOnly": {"learning_rate": {"method": "sgd"}, "regularization": {"method": "sgd"}},
     "UserKNN": {"alpha": {"similarity": "tversky"}, "beta": {"similarity": "tversky"}},
     "ItemKNN": {"alpha": {"similarity": "tversky"}, "beta": {"similarity": "tversky"}},

@@ -230,7 +230,7 @@ def _outcome(algorithm: Algorithm, train: Interactions) -> Float32:
     except (ValueError, MemoryError):
         return np.zeros(0, dtype=np.float32)
     users = np.arange(train.n_users, dtype=np.int32)
-    seen = [algorithm.score(users, train.matrix).ravel()]
+    seen = [algorithm.score(users, train.matrix).ravel(), recommend_all(algorithm, train).items.ravel()]
     if isinstance(algorithm, RatingPredictor):
         seen.append(algorithm.predict(train.users, train.items))
     return np.concatenate(seen)

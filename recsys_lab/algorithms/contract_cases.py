@@ -41,7 +41,7 @@ def rows_of(pairs: Sequence[tuple[int, int, float]], n_users: int, n_items: int)
 def checkerboard() -> tuple[Interactions, Int32]:
     """20 users and 20 items; evens love evens, odds love odds and rate some of the others low; one loved item withheld.
 
-    Returns the training rows and the withheld item of each user. Features say which items are even.
+    Returns the training rows and the withheld item of each user. Features and genres say which items are even.
     """
     pairs, withheld = [], []
     for user in range(20):
@@ -54,5 +54,6 @@ def checkerboard() -> tuple[Interactions, Int32]:
     data = rows_of(pairs, 20, 20)
     even = (np.arange(20) % 2).astype(int)
     features = sparse.csr_matrix(np.eye(2, dtype=np.float32)[even])
-    catalogue = replace(data.catalogue, item_features=features, feature_names=["even", "odd"])
+    items = data.catalogue.items.assign(genres=np.array(["even", "odd"])[even])
+    catalogue = replace(data.catalogue, items=items, item_features=features, feature_names=["even", "odd"])
     return replace(data, catalogue=catalogue), np.array(withheld, dtype=np.int32)

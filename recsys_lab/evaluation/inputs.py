@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsys_lab.data.genres import genre_weights
 from recsys_lab.data.interactions import Bool, Float64, Int64
 from recsys_lab.data.ranked_lists import RankedLists
-from recsys_lab.evaluation.genres import genre_weights
 from recsys_lab.evaluation.relevance import Relevant, find
 from recsys_lab.metrics.ratios import ratio
 

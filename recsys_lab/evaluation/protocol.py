@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from recsys_lab.data.genres import has_genres
 from recsys_lab.data.interactions import Catalogue
 from recsys_lab.evaluation.candidates import Candidates
-from recsys_lab.evaluation.genres import has_genres
 from recsys_lab.metrics.card import Metric
 from recsys_lab.metrics.definitions import METRIC_SPEC_VERSION, METRICS, parse_metric
 

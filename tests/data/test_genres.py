@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys_lab.data.genres import genre_weights, has_genres
 from recsys_lab.data.interactions import Catalogue
-from recsys_lab.evaluation.genres import genre_weights, has_genres
 
 
 @pytest.mark.parametrize(
