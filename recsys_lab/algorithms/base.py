@@ -22,6 +22,7 @@ class Algorithm(BaseEstimator, ABC):
     """
 
     serves_new_users: ClassVar[bool] = False  # score() uses the histories, so a user unknown to fit can be served
+    reorders: ClassVar[bool] = False  # recommend() lists items in another order than that of score()
 
     @abstractmethod
     def fit(self, train: Interactions) -> Self:

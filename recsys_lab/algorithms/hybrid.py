@@ -58,6 +58,11 @@ class Composite(Algorithm, ABC):
         return parts
 
 
+def parts_of(algorithm: type[Algorithm]) -> tuple[str, ...]:
+    """The hyper-parameters that name parts, such as ("base",); empty for an algorithm that is not made of others."""
+    return algorithm.PARTS if issubclass(algorithm, Composite) else ()
+
+
 def all_parts(algorithm: Algorithm) -> list[Algorithm]:
     """The algorithms an algorithm is made of, parts of parts too, not fitted; empty for one that is not made of any."""
     if not isinstance(algorithm, Composite):

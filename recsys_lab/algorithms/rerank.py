@@ -32,7 +32,7 @@ class Reranker(Composite):
     """
 
     PARTS: ClassVar[tuple[str, ...]] = ("base",)
-    reorders: ClassVar[bool] = True  # score() alone does not say what recommend() lists
+    reorders: ClassVar[bool] = True
 
     base: str = "EASE"  # the algorithm whose lists are reordered, by name
     weight: float = 0.5  # 0: the order of the base; 1: the other aim alone

@@ -39,6 +39,11 @@ def rank_users(
         raise ValueError(f"batch_size is the number of users scored at once, at least 1; found {batch_size}")
     names = [name for name, metric, _ in protocol.columns if metric.kind == "score"]
     own_scores = bool(names) or protocol.tie_policy == "pessimistic"
+    if own_scores and algorithm.reorders:
+        raise ValueError(
+            f"{type(algorithm).__name__} lists items in another order than that of its scores, so {names or 'ties'} "
+            "cannot be measured on the scores; leave out auc and use tie_policy='hash'"
+        )
     histories = split.history.matrix
     parts: list[RankedLists] = []
     areas: list[Float64] = []

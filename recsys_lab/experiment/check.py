@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from recsys_lab.algorithms.base import RatingPredictor
 from recsys_lab.algorithms.catalogue import make_algorithm
+from recsys_lab.algorithms.hybrid import all_parts
 from recsys_lab.experiment.datasets import FixedDataset, NamedDataset
 from recsys_lab.experiment.expand import grid, labels
 from recsys_lab.experiment.models import FAMILIES, AlgorithmSpec, Experiment
@@ -83,6 +84,8 @@ def _algorithms(experiment: Experiment) -> Iterator[str]:
     for place, spec in _places(experiment):
         try:
             points = [make_algorithm(spec.name, **parameters) for parameters in grid(spec)]
+            for point in points:
+                all_parts(point)  # names and hyper-parameters of what it is made of
         except (ValueError, TypeError, ImportError, AttributeError) as error:
             yield f"{place}: {error}"
             continue

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from recsys_lab.algorithms.base import Algorithm
-from recsys_lab.algorithms.catalogue import CATALOGUE, make_algorithm
+from recsys_lab.algorithms.catalogue import CATALOGUE, algorithm_class, make_algorithm
+from recsys_lab.algorithms.hybrid import PARAMETERS, all_parts, is_stochastic, parts_of
 from recsys_lab.experiment.datasets import Parameters
 from recsys_lab.experiment.identity import code_version, data_identity, hash_of, own_source, protocol_identity
 from recsys_lab.experiment.models import AlgorithmSpec, Experiment
@@ -104,15 +105,17 @@ def _trial(
 ) -> Trial | None:
     split, fold, seed = place
     parameters = {**_oracle_defaults(experiment, variant.algorithm, split), **variant.hyper_parameters}
-    algorithm = type(make_algorithm(variant.algorithm, **parameters))
+    model = make_algorithm(variant.algorithm, **parameters)
+    algorithm = type(model)
     entry = CATALOGUE.get(variant.algorithm)
     seeded = "random_state" in _fields(algorithm) and "random_state" not in parameters
-    stochastic = seeded and (entry is None or entry.stochastic)
+    stochastic = seeded and (entry is None or entry.stochastic) and is_stochastic(model)
     if not stochastic and seed != experiment.seeds[0]:
         return None
     if stochastic:
         parameters["random_state"] = child_seed(seed, f"fit/{variant.algorithm}")
-    identity = [spec, variant.algorithm, parameters, own_source(algorithm), seed if stochastic else None]
+    sources = [own_source(type(part)) for part in (model, *all_parts(model))]
+    identity = [spec, variant.algorithm, parameters, sources, seed if stochastic else None]
     return Trial(
         experiment=experiment.name,
         family=variant.family,
@@ -154,17 +157,42 @@ def _variants(experiment: Experiment) -> list[_Variant]:
 
 def _label(name: str, parameters: Parameters, same_name: list[Parameters]) -> str:
     short = name.rpartition(":")[2]
+    named = [str(parameters[part]).rpartition(":")[2] for part in parts_of(algorithm_class(name)) if part in parameters]
+    if named:  # Calibrated(EASE), Blend(EASE, ContentKNN)
+        short += f"({', '.join(named)})"
+    values, others = _flat(parameters), [_flat(other) for other in same_name]
     missing = object()
-    varied = [key for key in parameters if any(other.get(key, missing) != parameters[key] for other in same_name)]
-    return " ".join([short, *(f"{key}={parameters[key]}" for key in varied)])
+    varied = [key for key in values if any(other.get(key, missing) != values[key] for other in others)]
+    return " ".join([short, *(f"{key}={values[key]}" for key in varied if key not in parts_of(algorithm_class(name)))])
+
+
+def _flat(parameters: Parameters) -> Parameters:
+    """Hyper-parameters of parts by one name: {"base_parameters": {"n_factors": 5}} is {"base.n_factors": 5}."""
+    flat: Parameters = {}
+    for key, value in parameters.items():
+        if key.endswith(PARAMETERS) and isinstance(value, dict):
+            flat |= {f"{key.removesuffix(PARAMETERS)}.{inner}": part for inner, part in _flat(value).items()}
+        else:
+            flat[key] = value
+    return flat
 
 
 def grid(spec: AlgorithmSpec) -> Iterator[Parameters]:
-    """The grid points of an algorithm: a list stands for several values where the field takes a single one."""
-    algorithm = type(make_algorithm(spec.name))
-    fields = _fields(algorithm)
+    """The grid points of an algorithm: a list stands for several values where the field takes a single one.
+
+    The hyper-parameters of a part (``base_parameters``) are a grid of that part.
+    """
+    model = make_algorithm(spec.name)
+    fields = _fields(type(model))
     axes = []
     for key, value in spec.hyper_parameters.items():
+        part = key.removesuffix(PARAMETERS)
+        if part != key and part in parts_of(type(model)) and isinstance(value, dict):
+            name = spec.hyper_parameters.get(part, getattr(model, part))
+            if isinstance(name, str):
+                inner = AlgorithmSpec(name=name, hyper_parameters=value)
+                axes.append([(key, point) for point in grid(inner)])
+                continue
         several = isinstance(value, list) and (not _takes_a_list(fields.get(key)) or _is_list_of_lists(value))
         axes.append([(key, point) for point in value] if several else [(key, value)])
     for point in itertools.product(*axes):
