@@ -156,12 +156,10 @@ def do_warmup(given: Namespace) -> int:
 
 
 def do_docs(given: Namespace) -> int:
-    """Write the generated leaderboard into the README."""
-    from recsys_lab.docs import write_block
-    from recsys_lab.leaderboard import build
+    """Write the generated parts of README and docs."""
+    from recsys_lab.docs import update
 
     root = Path(__file__).resolve().parents[2]
-    board = build(load_experiment(root / "experiments" / "quickstart.yaml"))
-    changed = write_block(root / "README.md", "leaderboard", board.to_markdown())
-    print("README.md was brought up to date" if changed else "README.md was up to date")
+    changed = [path.relative_to(root).as_posix() for path in update(root)]
+    print(f"brought up to date: {', '.join(changed)}" if changed else "everything was up to date")
     return 0

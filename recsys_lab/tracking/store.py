@@ -1,7 +1,6 @@
-"""MLflow, and the only file that imports it: the store, runs, metrics, artifacts.
+"""MLflow, and the only file that imports it (when it is first needed: it costs seconds): store, runs, artifacts.
 
-MLflow is imported when it is first needed; it costs seconds. Runs are written through the client with explicit ids,
-so MLFLOW_RUN_ID of a surrounding ``mlflow run`` or notebook never redirects them.
+Runs are written with explicit ids, so MLFLOW_RUN_ID of a surrounding ``mlflow run`` never redirects them.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
