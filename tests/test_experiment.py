@@ -257,3 +257,36 @@ def test_given_parts_need_no_split(tmp_path: Path) -> None:
     without = text.replace("split: {strategy: temporal_user, test: 0.2}\n", "")
     experiment = load_experiment(_write(tmp_path, without))
     assert [split.strategy for split in experiment.split] == ["fixed"]
+
+
+COMPOSED = TEXT.replace(
+    "    - EASE\n",
+    """    - Calibrated: {base: EASE, weight: [0.2, 0.5]}
+    - Calibrated: {base: PureSVD, base_parameters: {n_factors: [5, 10]}}
+    - Blend: {second: ContentKNN}
+""",
+)
+
+
+def test_composed_algorithms_are_labelled_by_their_parts_and_a_part_has_a_grid() -> None:
+    assert labels(experiment_from_text(COMPOSED))[-5:] == [
+        "Calibrated(EASE) weight=0.2",
+        "Calibrated(EASE) weight=0.5",
+        "Calibrated(PureSVD) base.n_factors=5",
+        "Calibrated(PureSVD) base.n_factors=10",
+        "Blend(ContentKNN)",
+    ]
+
+
+def test_a_composed_algorithm_has_several_seeds_if_a_part_has() -> None:
+    trials = expand(experiment_from_text(COMPOSED + "seeds: [1, 2]\n"))
+    n_seeds = {label: sum(trial.label == label for trial in trials) for label in {trial.label for trial in trials}}
+    assert n_seeds["Calibrated(EASE) weight=0.5"] == 1
+    assert n_seeds["Calibrated(PureSVD) base.n_factors=5"] == 2
+
+
+def test_mistakes_in_parts_are_found_before_anything_runs() -> None:
+    with pytest.raises(ExperimentError, match=r"collaborative_filtering.1: .*did you mean 'EASE'"):
+        experiment_from_text(COMPOSED.replace("base: EASE", "base: EASY"))
+    with pytest.raises(ExperimentError, match=r"no hyper-parameter 'factors'; did you mean 'n_factors'"):
+        experiment_from_text(COMPOSED.replace("{n_factors", "{factors"))
