@@ -30,6 +30,7 @@ NO_CHECKERBOARD = {
     "SlopeOne",  # averages the differences of all users, of both tastes
 }
 SMALL = {"n_neighbors": 10, "n_factors": 12}  # the defaults would keep everything there is
+TWO_FACTORS = {"IALS", "WARP", "RankingNMF", "ImplicitLMF"}  # with more they learn a checkerboard of 20 users by heart
 ALTERNATIVES: dict[str, list[Any]] = {
     "method": ["sgd"],
     "similarity": ["jaccard", "pearson", "cosine"],
@@ -51,6 +52,11 @@ COMPANIONS: dict[str, dict[str, dict[str, Any]]] = {
     "UserKNN": {"alpha": {"similarity": "tversky"}, "beta": {"similarity": "tversky"}},
     "ItemKNN": {"alpha": {"similarity": "tversky"}, "beta": {"similarity": "tversky"}},
     "Markov": {"decay": {"n_last": 5}},
+    "RankingNMF": {
+        "loss": {"solver": "mu", "initial": "random"},
+        "l1_ratio": {"regularization": 0.1},
+        "random_state": {"initial": "random"},
+    },
     "NMF": {"bias_regularization": {"biased": True}, "learning_rate": {"biased": True}},
     **{
         name: {"shrinkage": {"similarity": "pearson_baseline"}}
@@ -81,7 +87,8 @@ def _suite(name: str) -> type[AlgorithmContract]:
     fields = set(inspect.signature(algorithm_class(name)).parameters)
     members = {
         "algorithm_class": algorithm_class(name),
-        "hyper_parameters": {key: value for key, value in SMALL.items() if key in fields and name != "SVD"},
+        "hyper_parameters": {key: value for key, value in SMALL.items() if key in fields and name != "SVD"}
+        | ({"n_factors": 2} if name in TWO_FACTORS else {}),
         "finds_the_checkerboard": name not in NO_CHECKERBOARD,
         "ids_are_names": name != "Oracle",
         "alternatives": {"n_epochs": [3], **ALTERNATIVES} if name == "BaselineOnly" else ALTERNATIVES,

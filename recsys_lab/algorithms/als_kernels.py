@@ -55,13 +55,15 @@ def _apply(gram: Any, rows: Any, ridge: float, vector: Any, out: Any) -> None:
 
 
 @njit(cache=True, fastmath=_FAST)
-def _gather(indices: Any, fixed: Any, rows: Any, total: Any) -> None:
-    """Copy the factors of ``indices`` into ``rows`` and their sum, the right-hand side, into ``total``."""
+def _gather(entries: Any, start: int, end: int, fixed: Any, rows: Any, total: Any) -> None:
+    """Copy the factors of a row's entries, times the roots of their weights, and sum up the right-hand side."""
+    indices, roots, pulls = entries
     total[:] = 0
-    for position, index in enumerate(indices):
+    for place in range(start, end):
+        index, root, pull = indices[place], roots[place], pulls[place]
         for j in range(fixed.shape[1]):
-            rows[position, j] = fixed[index, j]
-            total[j] += fixed[index, j]
+            rows[place - start, j] = root * fixed[index, j]
+            total[j] += pull * fixed[index, j]
 
 
 @njit(cache=True, fastmath=_FAST)
@@ -73,8 +75,12 @@ def _dot(a: Any, b: Any) -> Any:
 
 
 @njit(cache=True, fastmath=_FAST, parallel=True)
-def solve_rows_cg(indptr, indices, fixed, gram, ridge, order, out, n_steps):  # type: ignore[no-untyped-def]
-    """Conjugate gradients on every row from its present value (Takács, Pilászy and Tikk, RecSys 2011)."""
+def solve_rows_cg(indptr, entries, fixed, gram, ridge, order, out, n_steps):  # type: ignore[no-untyped-def]
+    """Conjugate gradients on every row from its present value (Takács, Pilászy and Tikk, RecSys 2011).
+
+    Row u solves (gram + Σ root² y yᵀ + ridge_u · 1) x_u = Σ pull y over its entries (indices, roots, pulls), where y
+    are rows of ``fixed`` (n, n_factors) float32. ``out`` (n_rows, n_factors) float32 is changed in place.
+    """
     n_factors = fixed.shape[1]
     for place in prange(len(order)):
         row = order[place]
@@ -86,7 +92,7 @@ def solve_rows_cg(indptr, indices, fixed, gram, ridge, order, out, n_steps):  # 
         rows = np.empty((end - start, n_factors), dtype=np.float32)
         residual = np.empty(n_factors, dtype=np.float32)
         product = np.empty(n_factors, dtype=np.float32)
-        _gather(indices[start:end], fixed, rows, residual)
+        _gather(entries, start, end, fixed, rows, residual)
         _apply(gram, rows, ridge[row], x, product)
         for j in range(n_factors):
             residual[j] -= product[j]
@@ -130,8 +136,8 @@ def _substitute(factor: Any, x: Any) -> None:
 
 
 @njit(cache=True, fastmath=_FAST, parallel=True)
-def solve_rows_exactly(indptr, indices, fixed, gram, ridge, order, out):  # type: ignore[no-untyped-def]
-    """Every row by Cholesky factorisation of its own system."""
+def solve_rows_exactly(indptr, entries, fixed, gram, ridge, order, out):  # type: ignore[no-untyped-def]
+    """The systems of ``solve_rows_cg`` by Cholesky factorisation of each; ``out`` is overwritten."""
     n_factors = fixed.shape[1]
     for place in prange(len(order)):
         row = order[place]
@@ -140,7 +146,7 @@ def solve_rows_exactly(indptr, indices, fixed, gram, ridge, order, out):  # type
             out[row, :] = 0
             continue
         rows = np.empty((end - start, n_factors), dtype=np.float32)
-        _gather(indices[start:end], fixed, rows, out[row])
+        _gather(entries, start, end, fixed, rows, out[row])
         system = gram.copy()
         for position in range(end - start):
             for i in range(n_factors):

@@ -84,3 +84,11 @@ def require(condition: bool, message: str) -> None:
     """Raise ValueError unless the hyper-parameters are sound; the message says what was found and what is right."""
     if not condition:
         raise ValueError(message)
+
+
+def require_columns(histories: sparse.csr_matrix, n_items: int) -> None:
+    """Raise ValueError unless histories have one column for each of the items the model was fitted on."""
+    require(
+        histories.shape[1] == n_items,
+        f"histories have {histories.shape[1]} columns; the model was fitted on {n_items} items",
+    )

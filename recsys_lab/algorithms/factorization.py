@@ -1,4 +1,4 @@
-"""Matrix factorization of our own: PureSVD."""
+"""Matrix factorization: PureSVD and FunkSVD."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
 from recsys_lab.algorithms.base import Algorithm, require
+from recsys_lab.algorithms.surprise_factors import SVD
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
@@ -52,3 +53,10 @@ class PureSVD(Algorithm):
         rows = histories if self.uses_ratings else ones_like(histories)
         scores: Float32 = np.asarray(rows @ self.item_factors_ @ self.item_factors_.T, dtype=np.float32)
         return scores
+
+
+@dataclass(kw_only=True, eq=False)
+class FunkSVD(SVD):
+    """Surprise's SVD without mean and biases: r = p_u·q_i by stochastic gradient descent (Funk, 2006)."""
+
+    biased: bool = False  # True: the same as SVD
