@@ -91,7 +91,7 @@ def test_make_algorithm_sets_the_hyper_parameters() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("esae", r"unknown algorithm 'esae'; did you mean 'EASE'\? Known: BaselineOnly, .*package\.module:Class"),
+        ("esae", r"unknown algorithm 'esae'; did you mean 'EASE'\? Known: BPR, .*package\.module:Class"),
         ("itemknn", "did you mean 'ItemKNN'"),
         ("qqq", r"unknown algorithm 'qqq'\. Known: "),
         ("recsys_lab.algorithms.linear:EASEE", r"has no class 'EASEE'; did you mean 'EASE'\?"),
