@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-MAX_SWEEPS = 1000  # over the coordinates of one working set
+MAX_SWEEPS = 20_000  # over the coordinates of one working set
 MAX_ROUNDS = 100  # of growing the working set
 FIRST = 64  # size of the first working set
 

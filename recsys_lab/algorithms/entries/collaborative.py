@@ -42,7 +42,10 @@ COLLABORATIVE: dict[str, Entry] = {
         HERE + "sar:SAR", "collaborative_filtering", "ranking", "items that occur together, recent ratings first",
         paper="microsoft/recommenders, SAR", complexity="sum of squared user counts", memory="pairs of items",
         serves_new_users=True,
-        space={"similarity": ("jaccard", "lift", "cooccurrence", "cosine"), "half_life_days": Range(1.0, 1e4, log=True)},
+        space={
+            "similarity": ("jaccard", "lift", "cooccurrence", "cosine"),
+            "half_life_days": Range(1.0, 1e4, log=True),
+        },
     ),
     "P3alpha": Entry(
         HERE + "graph:P3alpha", "collaborative_filtering", "ranking", "walks of three steps",
@@ -56,8 +59,9 @@ COLLABORATIVE: dict[str, Entry] = {
     ),
     "GFCF": Entry(
         HERE + "spectral:GFCF", "collaborative_filtering", "ranking", "linear and low-pass filter of the graph",
-        paper="Shen et al., CIKM 2021", complexity="n · k", memory="n + items · k", serves_new_users=True, stochastic=True,
-        repeatable="ranking", space={"n_factors": Range(16, 512, log=True), "low_pass_weight": Range(0.0, 1.0)},
+        paper="Shen et al., CIKM 2021", complexity="n · k", memory="n + items · k", serves_new_users=True,
+        stochastic=True, repeatable="ranking",
+        space={"n_factors": Range(16, 512, log=True), "low_pass_weight": Range(0.0, 1.0)},
     ),
     "SLIM": Entry(
         HERE + "slim:SLIM", "collaborative_filtering", "ranking", "sparse linear model, an elastic net an item",
