@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -38,6 +39,7 @@ work = open_family(experiment, family="{family}", split=split, fold=fold, seed=s
 work.run(progress=False)
 work.table().round(3)
 """
+Launch = Callable[..., subprocess.Popen[str]]
 FAMILIES = {"content_based": "11_content_based", "factorization": "12_factorization"}
 
 
@@ -61,6 +63,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("MLFLOW_RUN_ID", "RECSYS_LAB_HOME"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def launch(folder: Path) -> Iterator[Launch]:
+    """Starts ``recsys-lab run tried.yaml`` with more arguments; what is still alive at the end is stopped."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        code = f"import sys; from recsys_lab.cli import main; sys.exit(main({['run', 'tried.yaml', *arguments]}))"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def _run(folder: Path, **options: object) -> Report:
@@ -139,11 +161,10 @@ def test_a_notebook_that_kills_its_kernel_is_recorded_as_failed(folder: Path) ->
     assert {run.status for run in tracking.find_runs("tried")} == {"FAILED"}
 
 
-def test_kill_9_leaves_nothing_running_and_the_next_call_goes_on(folder: Path) -> None:
+def test_kill_9_leaves_nothing_running_and_the_next_call_goes_on(folder: Path, launch: Launch) -> None:
     slow = WORK.format(family="factorization") + "import time; time.sleep(120)"
     write_notebook(folder / "notebooks", "12_factorization", PARAMETERS, slow)
-    code = "from recsys_lab.cli import main; main(['run', 'tried.yaml', '--only', 'factorization'])"
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, stdout=subprocess.DEVNULL)
+    process = launch("--only", "factorization")
     _wait_until(lambda: _trials().get("PureSVD") == "FINISHED" and len(_trials()) == 3)
     family = psutil.Process(process.pid).children(recursive=True)
     assert len(family) >= 2  # the worker and its kernel
@@ -163,30 +184,23 @@ def test_kill_9_leaves_nothing_running_and_the_next_call_goes_on(folder: Path) -
     assert {run.status for run in runs} <= {"FINISHED", "KILLED"}
 
 
-def test_ctrl_c_stops_the_workers_and_closes_their_runs(folder: Path) -> None:
+def test_ctrl_c_stops_the_workers_and_closes_their_runs(folder: Path, launch: Launch) -> None:
     slow = "import time; time.sleep(120)"
     write_notebook(folder / "notebooks", "12_factorization", PARAMETERS, slow)
-    code = (
-        "import sys; from recsys_lab.cli import main; sys.exit(main(['run', 'tried.yaml', '--only', 'factorization']))"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = launch("--only", "factorization")
     _wait_until(lambda: len(psutil.Process(process.pid).children(recursive=True)) >= 2)
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert "goes on where it was" in errors.decode()
+    assert "goes on where it was" in said
     _wait_until(lambda: not any(_is_alive(child) for child in family))
     assert {run.status for run in tracking.find_runs("tried")} == {"KILLED"}
 
 
-def test_two_runs_at_once_both_end_well(folder: Path) -> None:
-    code = "import sys; from recsys_lab.cli import main; sys.exit(main(['run', 'tried.yaml', '--jobs', '1']))"
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        for _ in range(2)
-    ]
-    said = [process.communicate()[0].decode() for process in processes]
+def test_two_runs_at_once_both_end_well(launch: Launch) -> None:
+    processes = [launch("--jobs", "1") for _ in range(2)]
+    said = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     assert _trials() == dict.fromkeys(("Random", "Popularity", "UserProfile", "PureSVD"), "FINISHED")
     assert len(tracking.find_runs("tried", "tags.kind = 'trial'")) == 4
@@ -254,7 +268,7 @@ def _is_alive(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
-def _wait_until(condition: object, timeout_s: float = 60.0) -> None:
+def _wait_until(condition: object, timeout_s: float = 180.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not happen in time"
