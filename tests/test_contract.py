@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -38,16 +38,29 @@ ALTERNATIVES: dict[str, list[Any]] = {
     "moment": ["mean"],
     "relevance_threshold": [4.0],
     "max_memory_gb": [1e-9],
+    "layers": [(8,)],
     "first": ["PureSVD"],
     "second": ["Popularity"],
     "base": ["PureSVD"],
     "first_parameters": [{"regularization": 5.0}],
     "second_parameters": [{"n_neighbors": 3}],
     "base_parameters": [{"regularization": 5.0}],
+    "kinds": [("genre",), ("other",)],
 }
+# neural models: few epochs where what they have learnt does not matter, and enough where it does
+FEW_EPOCHS: dict[str, Any] = {"n_epochs": 2, "batch_size": 256}
+TRAINED: dict[str, dict[str, Any]] = {
+    name: {"n_epochs": 60, "batch_size": 32, "learning_rate": 0.01, "validation_share": 0.0, **more}
+    for name, more in {
+        "GMF": {}, "MLP": {}, "NeuMF": {}, "TwoTower": {}, "MultVAE": {"batch_size": 5}, "LightGCN": {},
+        "SASRec": {"batch_size": 5},
+    }.items()
+}  # fmt: skip
+STOPS_EARLY = {"patience": {"n_epochs": 40, "learning_rate": 0.02}}
 COMPANIONS: dict[str, dict[str, dict[str, Any]]] = {
     "Blend": {"random_state": {"first": "Random"}},
     **{name: {"random_state": {"base": "Random"}} for name in ("MMR", "PopularityDebiased", "Calibrated")},
+    **dict.fromkeys(TRAINED, STOPS_EARLY),
     "BaselineOnly": {"learning_rate": {"method": "sgd"}, "regularization": {"method": "sgd"}},
     "UserKNN": {"alpha": {"similarity": "tversky"}, "beta": {"similarity": "tversky"}},
     "ItemKNN": {"alpha": {"similarity": "tversky"}, "beta": {"similarity": "tversky"}},
@@ -83,9 +96,18 @@ def _skipped(reason: str) -> type:
     return type("Skipped", (), {"test_contract": test_contract})
 
 
+class NeuralContract(AlgorithmContract):
+    """The same, with the training that finding something takes."""
+
+    trained: ClassVar[dict[str, Any]]
+
+    def test_the_withheld_item_of_a_checkerboard_is_found(self, algorithm: Algorithm) -> None:
+        super().test_the_withheld_item_of_a_checkerboard_is_found(algorithm.set_params(**self.trained))
+
+
 def _suite(name: str) -> type[AlgorithmContract]:
     fields = set(inspect.signature(algorithm_class(name)).parameters)
-    members = {
+    members: dict[str, Any] = {
         "algorithm_class": algorithm_class(name),
         "hyper_parameters": {key: value for key, value in SMALL.items() if key in fields and name != "SVD"}
         | ({"n_factors": 2} if name in TWO_FACTORS else {}),
@@ -94,6 +116,9 @@ def _suite(name: str) -> type[AlgorithmContract]:
         "alternatives": {"n_epochs": [3], **ALTERNATIVES} if name == "BaselineOnly" else ALTERNATIVES,
         "companions": COMPANIONS.get(name, {}),
     }
+    if name in TRAINED:
+        members["hyper_parameters"] = {**members["hyper_parameters"], **FEW_EPOCHS}
+        return type(f"Test{name}", (NeuralContract,), {**members, "trained": TRAINED[name]})
     return type(f"Test{name}", (AlgorithmContract,), members)
 
 

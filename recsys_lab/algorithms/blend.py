@@ -37,7 +37,7 @@ class Blend(Composite):
     first: str = "EASE"  # an algorithm by name
     second: str = "ItemKNN"  # another one
     weight: float = 0.5  # of the first, 0 to 1; the second has the rest
-    normalisation: Normalisation = "minmax"  # minmax, zscore, rank or reciprocal_rank
+    normalisation: Normalisation = "zscore"  # minmax, zscore, rank or reciprocal_rank
     first_parameters: dict[str, Any] | None = None  # hyper-parameters of the first
     second_parameters: dict[str, Any] | None = None  # hyper-parameters of the second
     random_state: int = 42  # seeds of the parts come from it

@@ -31,10 +31,11 @@ class ItemKNNWithFeatures(Algorithm):
     serves_new_users: ClassVar[bool] = True
 
     n_neighbors: int = 100  # similar items kept
-    feature_weight: float = 1.0  # the features are multiplied by it; 0: ItemKNN
+    feature_weight: float = 0.3  # the features are multiplied by it; 0: ItemKNN
     shrinkage: float = 0.0  # added to the denominator of the cosine
     weighting: Weighting = "none"  # of the interactions: none, tfidf or bm25; items are the documents
     feature_weighting: Weighting = "tfidf"  # of the features: none, tfidf or bm25
+    kinds: tuple[str, ...] | None = None  # use the features named "kind:..." of these kinds only; None: all
     equal_lengths: bool = True  # both parts of a vector get length 1 first; False: as they are, as CFCBF was published
     neighbors_per: NeighborsPer = "target"  # whose n_neighbors are kept: of the item scored, or of the history's item
     uses_ratings: bool = True  # False: every stored rating counts as 1
@@ -49,7 +50,7 @@ class ItemKNNWithFeatures(Algorithm):
         ratings = train.canonical().matrix.T.tocsr()
         documents = ratings if self.uses_ratings else ones_like(ratings)
         interactions = term_weights(documents, self.weighting).apply(documents)
-        features = weighted_features(train.catalogue, self.feature_weighting, "ItemKNNWithFeatures")
+        features = weighted_features(train.catalogue, self.feature_weighting, "ItemKNNWithFeatures", self.kinds)
         if self.equal_lengths:
             interactions, features = unit_rows(interactions), unit_rows(features)
         both = sparse.hstack([interactions, features * np.float32(self.feature_weight)], format="csr")
@@ -84,8 +85,9 @@ class EASEWithFeatures(Algorithm):
     serves_new_users: ClassVar[bool] = True
 
     regularization: float = 500.0  # λ, added to the diagonal of the Gram matrix
-    feature_weight: float = 1.0  # weight of the squared error on the features; 0: EASE
+    feature_weight: float = 10.0  # weight of the squared error on the features; 0: EASE
     feature_weighting: Weighting = "none"  # of the features: none, tfidf or bm25; items are the documents
+    kinds: tuple[str, ...] | None = None  # use the features named "kind:..." of these kinds only; None: all
     uses_ratings: bool = False  # False: every stored rating counts as 1
     max_memory_gb: float = 4.0  # fit refuses to start when the item-item matrix needs more
 
@@ -93,7 +95,7 @@ class EASEWithFeatures(Algorithm):
         """Solve in closed form. ValueError without item features, MemoryError as of EASE."""
         _require_weight(self.feature_weight)
         require_choice("feature_weighting", self.feature_weighting, get_args(Weighting))
-        features = weighted_features(train.catalogue, self.feature_weighting, "EASEWithFeatures")
+        features = weighted_features(train.catalogue, self.feature_weighting, "EASEWithFeatures", self.kinds)
         model = EASE(regularization=self.regularization, uses_ratings=True, max_memory_gb=self.max_memory_gb)
         self.model_ = model.fit(self._stacked(train, features))
         return self

@@ -83,6 +83,7 @@ def test_scores_are_the_weighted_mean_over_what_is_not_seen() -> None:
         first_parameters={"scores": (9, 0, 1, 4)},
         second_parameters={"scores": (0, 10, 0, 5)},
         weight=0.25,
+        normalisation="minmax",
     )
     train = contract_data()
     history = sparse.csr_matrix(np.array([[1, 0, 0, 0]], dtype=np.float32))

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.linear_model import Ridge
 
-from recsys_lab.algorithms.content import ContentKNN, UserProfile
+from recsys_lab.algorithms.content import ContentKNN, ContentRidge, UserProfile
 from recsys_lab.algorithms.contract_cases import contract_data
+from recsys_lab.algorithms.side_information import EASEWithFeatures, ItemKNNWithFeatures
 from recsys_lab.data.interactions import Interactions
 
 FEATURES = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 2], [0, 0, 0], [3, 0, 0]], dtype=np.float32)
@@ -120,3 +122,49 @@ def test_wrong_values_are_named(data: Interactions) -> None:
         UserProfile(centering="item").fit(data)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="n_neighbors must be at least 1; found 0"):
         ContentKNN(n_neighbors=0).fit(data)
+
+
+@pytest.mark.parametrize("uses_ratings", [True, False])
+def test_ridge_is_one_regression_a_user(data: Interactions, uses_ratings: bool) -> None:
+    model = ContentRidge(regularization=2.0, uses_ratings=uses_ratings).fit(data)
+    found = model.score(np.arange(2, dtype=np.int32), data.matrix)
+    rows = data.matrix.toarray() if uses_ratings else data.matrix.toarray() > 0
+    for user in range(2):
+        regression = Ridge(alpha=2.0, fit_intercept=False)
+        columns = np.hstack([FEATURES, np.ones((5, 1))])
+        regression.fit(columns, rows[user].astype(np.float64))
+        np.testing.assert_allclose(found[user], regression.predict(columns), rtol=1e-5)
+
+
+def test_ridge_says_what_it_needs(data: Interactions) -> None:
+    with pytest.raises(MemoryError, match=r"3 features need 0\.0 GB and max_memory_gb is 1e-12"):
+        ContentRidge(max_memory_gb=1e-12).fit(data)
+    with pytest.raises(ValueError, match="regularization must be a finite number above 0; found 0"):
+        ContentRidge(regularization=0).fit(data)
+
+
+MODELS_OF_CONTENT = [ContentKNN, UserProfile, ContentRidge, ItemKNNWithFeatures, EASEWithFeatures]
+
+
+@pytest.mark.parametrize("kind", MODELS_OF_CONTENT)
+def test_only_features_of_the_wanted_kinds_are_used(kind: Any, data: Interactions) -> None:
+    tagged = replace(data.catalogue, feature_names=["genre:action", "tag:slow", "genre:drama"])
+    rest = replace(data.catalogue, item_features=data.catalogue.item_features[:, [0, 2]], feature_names=["a", "b"])
+    users = np.arange(2, dtype=np.int32)
+    found = kind(kinds=("genre",)).fit(replace(data, catalogue=tagged)).score(users, data.matrix)
+    expected = kind().fit(replace(data, catalogue=rest)).score(users, data.matrix)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    for kinds, message in [
+        (("word",), "no feature is of kind 'word'; there are: genre, tag"),
+        ("genre", r"write \['genre'\]"),
+        ((), "kinds is empty"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            kind(kinds=kinds).fit(replace(data, catalogue=tagged))
+
+
+def test_the_profile_names_the_features_of_the_wanted_kinds(data: Interactions) -> None:
+    tagged = replace(data.catalogue, feature_names=["genre:action", "tag:slow", "genre:drama"])
+    for kind in (ContentKNN, UserProfile):
+        profile = kind(kinds=("tag",), weighting="none").fit(replace(data, catalogue=tagged)).profile(data.matrix[1])
+        assert list(profile.index) == ["tag:slow"]

@@ -25,6 +25,12 @@ CONTENT: dict[str, Entry] = {
             "weighting": ("none", "bm25", "tfidf"), "centering": ("none", "user"), "uses_ratings": (True, False),
         },
     ),
+    "ContentRidge": Entry(
+        HERE + "content:ContentRidge", "content_based", "ranking", "a ridge regression of the history on the features",
+        paper="Hoerl and Kennard, Technometrics 1970", complexity="features³", memory="features²", needs=("content",),
+        serves_new_users=True, repeatable="ranking",
+        space={"regularization": Range(1e-1, 1e5, log=True), "weighting": ("none", "bm25", "tfidf")},
+    ),
     "ItemKNNWithFeatures": Entry(
         HERE + "side_information:ItemKNNWithFeatures", "content_based", "ranking",
         "ItemKNN on interactions and features side by side (CFCBF)",
