@@ -157,8 +157,7 @@ def known(names: Any) -> str:
 
 def pair_of(data: Interactions, row: int) -> tuple[Any, Any]:
     """The external ids of user and item in ``row``, as plain Python values."""
-    user, item = data.catalogue.user_ids[[data.users[row]]], data.catalogue.item_ids[[data.items[row]]]
-    return user.tolist()[0], item.tolist()[0]
+    return data.catalogue.user_id(data.users[row]), data.catalogue.item_id(data.items[row])
 
 
 def _minimum(name: str, value: int | None, k: int | None) -> int:

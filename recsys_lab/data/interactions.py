@@ -13,6 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recsys_lab.data.order import order_rows
+
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Float32 = NDArray[np.float32]
@@ -57,6 +59,14 @@ class Catalogue:
     @property
     def n_items(self) -> int:
         return len(self.item_ids)
+
+    def user_id(self, code: int) -> Any:
+        """The external id of a user code as a plain Python value, for messages."""
+        return self.user_ids[[code]].tolist()[0]
+
+    def item_id(self, code: int) -> Any:
+        """The external id of an item code as a plain Python value, for messages."""
+        return self.item_ids[[code]].tolist()[0]
 
     def titles(self, items: Int32) -> list[str]:
         """Titles of item codes; the external id where there is no title."""
@@ -151,7 +161,7 @@ class Interactions:
     def canonical_order(self) -> Int64:
         """Row numbers in canonical order: by user, item, time, rating. It does not depend on the order in the file."""
         times = self.timestamps if self.timestamps is not None else np.zeros(len(self), dtype=np.int64)
-        return _order(self.users.astype(np.int64) * self.n_items + self.items, times, self.ratings)
+        return order_rows(self.users.astype(np.int64) * self.n_items + self.items, times, self.ratings)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -168,7 +178,7 @@ class Interactions:
             columns.append(rank[codes])
         columns.append(self.ratings.astype(np.float64) + 0.0)  # + 0.0: -0.0 and 0.0 are one rating
         columns.append(self.timestamps if self.timestamps is not None else np.full(len(self), -1, dtype=np.int64))
-        order = _order(columns[0] * len(self.catalogue.item_ids) + columns[1], columns[2], columns[3])
+        order = order_rows(columns[0] * len(self.catalogue.item_ids) + columns[1], columns[2], columns[3])
         for column in columns:
             digest.update(np.ascontiguousarray(column[order]).astype(column.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()
@@ -233,15 +243,3 @@ class Interactions:
     def canonical(self) -> Interactions:
         """The same rows in canonical order, or as they are when ``file_order`` says that their order is meant."""
         return self if self.file_order else self.select(self.canonical_order)
-
-
-def _order(pairs: Int64, *then_by: NDArray[Any]) -> Int64:
-    """Row numbers sorted by one key a pair; only rows of equal pairs need the other columns, so it is one fast sort."""
-    order = np.argsort(pairs)
-    ordered = pairs[order]
-    twice = np.flatnonzero(ordered[1:] == ordered[:-1])
-    if twice.size:
-        places = np.union1d(twice, twice + 1)  # the places of rows that share their pair, in runs
-        rows = order[places]
-        order[places] = rows[np.lexsort((*(column[rows] for column in reversed(then_by)), pairs[rows]))]
-    return order

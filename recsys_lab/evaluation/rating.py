@@ -109,5 +109,4 @@ def _filled(predictions: Float64, made: Bool, test: Interactions, train: Interac
 
 
 def _pair(test: Interactions, row: int) -> str:
-    catalogue = test.catalogue
-    return f"user {catalogue.user_ids[test.users[row]]!r}, item {catalogue.item_ids[test.items[row]]!r}"
+    return f"user {test.catalogue.user_id(test.users[row])!r}, item {test.catalogue.item_id(test.items[row])!r}"

@@ -150,7 +150,7 @@ def _check_lists(lists: RankedLists, split: Split, protocol: RankingProtocol) ->
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             catalogue = split.train.catalogue
-            user, item = catalogue.user_ids[lists.users[row]], catalogue.item_ids[lists.items[row, column]]
+            user, item = catalogue.user_id(lists.users[row]), catalogue.item_id(lists.items[row, column])
             raise ValueError(f"user {user!r}: item {item!r} at rank {column + 1} {message}")
 
 

@@ -57,7 +57,7 @@ def candidate_matrix(
     if without.any():
         code = int(np.argmax(without))
         raise ValueError(
-            f"test user {train.catalogue.user_ids[code]!r} has no candidates "
+            f"test user {train.catalogue.user_id(code)!r} has no candidates "
             f"({int(without.sum())} such users); give a list for every test user"
         )
     return matrix, int((~kept).sum())

@@ -79,7 +79,7 @@ def read_part(part: Part, form: str, columns: Columns) -> tuple[pd.DataFrame, di
     frame = read_pairs(path)
     twice = frame.duplicated(["user_id", "item_id"])
     if columns.duplicates == "error" and twice.any():
-        user, item = frame.loc[twice, ["user_id", "item_id"]].iloc[0]
+        user, item = (frame.loc[twice, name].tolist()[0] for name in ("user_id", "item_id"))
         raise ValueError(
             f"{path}: user {user!r} has item {item!r} twice ({int(twice.sum())} such rows); list each pair once"
         )
