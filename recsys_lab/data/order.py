@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def order_rows(pairs: Int64, *then_by: NDArray[Any]) -> Int64:
+def order_rows(pairs: NDArray[np.int64], *then_by: NDArray[Any]) -> NDArray[np.int64]:
     """Row numbers sorted by one key a pair; only rows of equal pairs need the other columns, so it is one fast sort."""
     order = np.argsort(pairs)
     ordered = pairs[order]
