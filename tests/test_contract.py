@@ -27,6 +27,7 @@ NO_CHECKERBOARD = {
     *IMPERSONAL,
     "Oracle",  # knows the truth of the generated users, who do not like a checkerboard
     "Markov",  # follows the last events, which are those of the other taste here
+    "SASRec",  # asks what comes next: in these rows nothing loved comes after the last one
     "SlopeOne",  # averages the differences of all users, of both tastes
 }
 SMALL = {"n_neighbors": 10, "n_factors": 12}  # the defaults would keep everything there is
@@ -49,14 +50,17 @@ ALTERNATIVES: dict[str, list[Any]] = {
 }
 # neural models: few epochs where what they have learnt does not matter, and enough where it does
 FEW_EPOCHS: dict[str, Any] = {"n_epochs": 2, "batch_size": 256}
+ALL_ROWS = {"learning_rate": 0.01, "validation_share": 0.0}
 TRAINED: dict[str, dict[str, Any]] = {
-    name: {"n_epochs": 60, "batch_size": 32, "learning_rate": 0.01, "validation_share": 0.0, **more}
-    for name, more in {
-        "GMF": {}, "MLP": {}, "NeuMF": {}, "TwoTower": {}, "MultVAE": {"batch_size": 5}, "LightGCN": {},
-        "SASRec": {"batch_size": 5},
-    }.items()
-}  # fmt: skip
-STOPS_EARLY = {"patience": {"n_epochs": 40, "learning_rate": 0.02}}
+    "GMF": {"n_epochs": 60, "batch_size": 32, **ALL_ROWS},
+    "MLP": {"n_epochs": 15, "batch_size": 16, "regularization": 1e-4, **ALL_ROWS},
+    "NeuMF": {"n_epochs": 5, "batch_size": 16, "regularization": 1e-4, **ALL_ROWS},
+    "TwoTower": {"n_epochs": 100, "batch_size": 240, **ALL_ROWS},
+    "MultVAE": {"n_epochs": 60, "batch_size": 5, **ALL_ROWS},
+    "LightGCN": {"n_epochs": 60, "batch_size": 32, **ALL_ROWS},
+    "SASRec": {},
+}
+STOPS_EARLY = {"patience": {"n_epochs": 40, "learning_rate": 0.002}}
 COMPANIONS: dict[str, dict[str, dict[str, Any]]] = {
     "Blend": {"random_state": {"first": "Random"}},
     **{name: {"random_state": {"base": "Random"}} for name in ("MMR", "PopularityDebiased", "Calibrated")},

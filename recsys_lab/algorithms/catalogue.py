@@ -12,12 +12,13 @@ from recsys_lab.algorithms.entries.collaborative import COLLABORATIVE
 from recsys_lab.algorithms.entries.content import CONTENT
 from recsys_lab.algorithms.entries.entry import Entry, Family, Need, Range
 from recsys_lab.algorithms.entries.factorization import FACTORIZATION
+from recsys_lab.algorithms.entries.neural import NEURAL
 from recsys_lab.algorithms.hyper_parameters import did_you_mean
 
 __all__ = ["CATALOGUE", "Entry", "Family", "Need", "Range", "algorithm_class", "make_algorithm", "markdown_table"]
 
 # a new algorithm: one entry in the file of its family
-CATALOGUE: dict[str, Entry] = {**BASELINES, **COLLABORATIVE, **CONTENT, **FACTORIZATION}
+CATALOGUE: dict[str, Entry] = {**BASELINES, **COLLABORATIVE, **CONTENT, **FACTORIZATION, **NEURAL}
 
 
 def make_algorithm(name: str, **hyper_parameters: Any) -> Algorithm:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Family: TypeAlias = Literal["baseline", "collaborative_filtering", "content_based", "factorization"]
+Family: TypeAlias = Literal["baseline", "collaborative_filtering", "content_based", "factorization", "neural"]
 Need: TypeAlias = Literal["content", "time", "truth"]
 # bitwise: equal seeds give equal scores, bit by bit, on any number of threads; ranking: equal lists (threads of BLAS
 # change the last bits of scores); statistical: equal up to chance
