@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from recsys_lab.algorithms.contract_cases import contract_data
 from recsys_lab.algorithms.linear import EASE
 from recsys_lab.algorithms.neighborhood import ItemKNN
 from recsys_lab.algorithms.side_information import EASEWithFeatures, ItemKNNWithFeatures
+from recsys_lab.data.datasets import load_dataset
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.data.synthetic import generate
 from recsys_lab.evaluation import evaluate
@@ -104,6 +106,12 @@ def cold() -> Split:
     return split(generate(300, 250, 15_000, seed=2, taste=3.0), "cold_items", seed=3)
 
 
+@pytest.fixture(scope="module")
+def cold_films(real_data: Path) -> Split:
+    """MovieLens 100K, a fifth of the films new."""
+    return split(load_dataset("ml-100k"), "cold_items")
+
+
 def recall(model: Algorithm, cut: Split) -> float:
     items = np.unique(cut.test.items).astype(np.int32)
     with warnings.catch_warnings():
@@ -111,8 +119,33 @@ def recall(model: Algorithm, cut: Split) -> float:
         return evaluate(model, cut, cutoffs=(10,), metrics=["recall"], candidates=items).summary["recall@10"]
 
 
-@pytest.mark.parametrize("name", ["ContentKNN", "UserProfile", "ItemKNNWithFeatures", "EASEWithFeatures", "Blend"])
-def test_cold_items_are_found_by_what_they_are(name: str, cold: Split) -> None:
-    parameters = {"second": "ContentKNN"} if name == "Blend" else {}
+SERVE_COLD_ITEMS: list[tuple[str, dict[str, Any]]] = [
+    ("ContentKNN", {}),
+    ("UserProfile", {}),
+    ("ContentRidge", {}),
+    ("ItemKNNWithFeatures", {}),
+    ("EASEWithFeatures", {}),
+    ("Blend", {"second": "ContentRidge"}),
+    ("Calibrated", {"base": "EASEWithFeatures", "weight": 0.1}),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters"), SERVE_COLD_ITEMS)
+def test_cold_items_are_found_by_what_they_are(name: str, parameters: dict[str, Any], cold: Split) -> None:
     chance = max(recall(make_algorithm("Popularity"), cold), recall(make_algorithm("Random"), cold))
-    assert recall(make_algorithm(name, **parameters), cold) > 1.2 * chance
+    assert chance < 0.22  # 10 of 50 items
+    assert recall(make_algorithm(name, **parameters), cold) > 1.4 * chance
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "parameters"), SERVE_COLD_ITEMS)
+def test_cold_films_are_found_by_their_genres(name: str, parameters: dict[str, Any], cold_films: Split) -> None:
+    assert recall(make_algorithm("Popularity"), cold_films) < 0.04
+    assert recall(make_algorithm(name, **parameters), cold_films) > 0.065  # twice chance: 10 of 336 films are 0.030
+
+
+@pytest.mark.data
+def test_cold_articles_are_found_by_their_words(real_data: Path) -> None:
+    cut = split(load_dataset("citeulike-t"), "cold_items")
+    assert recall(make_algorithm("Popularity"), cut) < 0.005
+    assert recall(make_algorithm("UserProfile"), cut) > 0.35
