@@ -63,10 +63,7 @@ class Leaderboard:
 
     def to_svg(self) -> str:
         """The first table as a picture: every model with its interval."""
-        return to_svg(self._picture(), transparent=False)
-
-    def _picture(self) -> Figure:
-        return next(iter(html.figures(self.tables[0]).values()))
+        return to_svg(_picture(self), transparent=False)
 
     def _repr_html_(self) -> str:
         """How notebooks show a leaderboard: its tables."""
@@ -85,7 +82,7 @@ class Leaderboard:
             "tex": self.to_latex().encode(),
             "csv": self.frame.to_csv().encode(),
             "svg": self.to_svg().encode(),
-            "png": to_png(self._picture()),
+            "png": to_png(_picture(self)),
         }
         return [_replace(folder / f"leaderboard.{ending}", content) for ending, content in files.items()]
 
@@ -99,6 +96,10 @@ class Leaderboard:
                     tau = pair.iloc[:, 0].corr(pair.iloc[:, 1], method="kendall")
                     lines.append(f"Order of the models, {one.title} and {other.title}: Kendall's tau {tau:.2f}.")
         return "\n\n".join([*lines, ""]) if lines else ""
+
+
+def _picture(board: Leaderboard) -> Figure:
+    return next(iter(html.figures(board.tables[0]).values()))
 
 
 def build(experiment: Experiment | Path | str) -> Leaderboard:
