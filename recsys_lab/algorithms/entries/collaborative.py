@@ -60,7 +60,7 @@ COLLABORATIVE: dict[str, Entry] = {
     "GFCF": Entry(
         HERE + "spectral:GFCF", "collaborative_filtering", "ranking", "linear and low-pass filter of the graph",
         paper="Shen et al., CIKM 2021", complexity="n · k", memory="n + items · k", serves_new_users=True,
-        stochastic=True, repeatable="ranking",
+        repeatable="ranking",
         space={"n_factors": Range(16, 512, log=True), "low_pass_weight": Range(0.0, 1.0)},
     ),
     "SLIM": Entry(
