@@ -46,7 +46,8 @@ class Split:
     """Disjoint parts of one data set that share a catalogue, so a code means the same in all of them.
 
     ``history`` is what is known of the test users when they are served, and what is masked then: the rows of train
-    and validation (it is ``train`` itself when there is no validation part). ``candidates`` (n_users, n_items) CSR
+    and validation (it is ``train`` itself when there is no validation part), and of ``cold_users`` the rows of the test
+    users that are known then. ``candidates`` (n_users, n_items) CSR
     holds the items to rank for each user when they were given (``fixed_split``); None means the whole catalogue.
     """
 

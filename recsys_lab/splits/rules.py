@@ -124,6 +124,15 @@ def cold_users(data: Interactions, share: float, seed: int, stage: str, options:
     return _masks(_of_whole(data.user_activity, share, seed, stage)[data.users])
 
 
+def known_rows(held: Interactions, share: float, seed: int) -> Cut:
+    """Of users who are all test: ``kept`` is the share of their rows that is known when they are served, at least one.
+
+    The first rows in time where there are times, else rows by chance; ``held`` is what is to be found.
+    """
+    rule = random_user if held.timestamps is None else temporal_user
+    return rule(held, 1.0 - share, seed, "given", {"min_train": 1})
+
+
 def _of_whole(n_rows: Int64, share: float, seed: int, stage: str) -> Bool:
     """Which codes are held out with all their rows, of those that have any; one uniform number each, in code order."""
     present = np.flatnonzero(n_rows)

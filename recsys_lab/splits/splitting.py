@@ -34,7 +34,7 @@ STRATEGIES: dict[str, Strategy] = {
     "random_user": Strategy(rules.random_user, {"min_train": 1}, per_user=True, counts_rows=True),
     "stratified_item": Strategy(rules.stratified_item),
     "cold_items": Strategy(rules.cold_items),
-    "cold_users": Strategy(rules.cold_users),
+    "cold_users": Strategy(rules.cold_users, {"given": 0.0}),
     "k_fold": Strategy(rules.k_fold, {"fold": 0, "n_folds": 5, "row_order": "canonical"}, follows_file=True),
 }
 
@@ -58,7 +58,8 @@ def split(
 
     Options: ``at``, ``validation_at`` (temporal_global: Unix seconds or a date; the first moment that is held out),
     ``min_train`` (temporal_user, leave_last_one_out, random_user: rows that every user keeps, default 1),
-    ``fold``, ``n_folds`` (k_fold), ``row_order`` ("canonical" or "file").
+    ``given`` (cold_users: share of a test user's rows that is known when the user is served, from 0 to below 1; default
+    0), ``fold``, ``n_folds`` (k_fold), ``row_order`` ("canonical" or "file").
 
     Raises ValueError for an unknown strategy or option, a share outside (0, 1), missing times or an empty part.
     """
@@ -68,7 +69,10 @@ def split(
     cut = chosen.rule(data, test, seed, "test", asked)
     in_order = asked.get("row_order") == "file"
     rest, held = _select(data, cut.kept, in_order), _select(data, cut.held, in_order)
-    train, kept_back = rest, None
+    train, kept_back, known = rest, None, None
+    if asked.get("given"):
+        inner = rules.known_rows(held, asked["given"], seed)
+        known, held = held.select(inner.kept), held.select(inner.held)
     if validation:
         inner = chosen.rule(rest, validation, seed, "validation", asked)
         train, kept_back = _select(rest, inner.kept, in_order), _select(rest, inner.held, in_order)
@@ -79,8 +83,11 @@ def split(
                 f"users, test {test}, validation {validation}, {dict(asked)}; ask for other shares or give more rows"
             )
     parameters = {"test": test, "validation": validation, **asked}
-    card = _card(data, strategy, parameters, seed, train, kept_back, held, cut.ambiguous)
-    return Split(train, kept_back, held, join(train, kept_back), card)
+    all_parts = {"train": train, "validation": kept_back, "test": held}
+    if known is not None:
+        all_parts["known"] = known
+    card = _card(data, strategy, parameters, seed, all_parts, cut.ambiguous)
+    return Split(train, kept_back, held, join(join(train, kept_back), known), card)
 
 
 def folds(data: Interactions, n_folds: int = 5, seed: int = 42, **options: Any) -> list[Split]:
@@ -144,6 +151,8 @@ def _check(
     _check_whole("seed", seed, 0, 2**32 - 1)
     if "min_train" in asked:
         _check_whole("min_train", asked["min_train"], 0, 2**31 - 1)
+    if "given" in asked and not (isinstance(asked["given"], (int, float)) and 0 <= asked["given"] < 1):
+        raise ValueError(f"given must be a share from 0 to below 1; found {asked['given']!r}")
     if "n_folds" in asked:
         _check_whole("n_folds", asked["n_folds"], 2, len(data))
         _check_whole("fold", asked["fold"], 0, asked["n_folds"] - 1)
@@ -166,12 +175,13 @@ def _card(
     strategy: str,
     parameters: dict[str, Any],
     seed: int,
-    train: Interactions,
-    validation: Interactions | None,
-    test: Interactions,
+    all_parts: Mapping[str, Interactions | None],
     ambiguous: float | None,
 ) -> SplitCard:
-    fingerprint = RowHasher(data.catalogue).parts({"train": train, "validation": validation, "test": test})
+    train, validation, test = all_parts["train"], all_parts["validation"], all_parts["test"]
+    assert train is not None
+    assert test is not None
+    fingerprint = RowHasher(data.catalogue).parts(all_parts)
     group, fold = fingerprint, None
     if strategy == "k_fold":
         fold = parameters["fold"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,6 +63,39 @@ def test_the_cards_count_what_is_cold(data: Interactions) -> None:
     card = split(data, "cold_users").card
     assert card.counts["n_users_cold"] == card.counts["n_users_test"] > 0
     assert any("users without train rows" in warning for warning in card.warnings)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_given_rows_are_history_and_not_train(data: Interactions, timed: bool) -> None:
+    data = data if timed else replace(data, timestamps=None)
+    plain, cut = split(data, "cold_users", validation=0.2), split(data, "cold_users", validation=0.2, given=0.75)
+    assert cut.validation is not None
+    np.testing.assert_array_equal(cut.train.matrix.toarray(), plain.train.matrix.toarray())
+    known = cut.history.matrix - cut.train.matrix - cut.validation.matrix
+    together = known + cut.test.matrix
+    np.testing.assert_array_equal(together.toarray(), plain.test.matrix.toarray())
+    for user in np.unique(cut.test.users):
+        n = plain.test.user_activity[user]
+        assert 1 <= n - cut.test.user_activity[user] <= 0.75 * n + 0.5
+    assert cut.card.fingerprint != plain.card.fingerprint
+    if timed:
+        times = data.timestamps[data.users == cut.test.users[0]]
+        assert cut.test.timestamps[cut.test.users == cut.test.users[0]].min() >= np.sort(times)[: len(times) // 2].max()
+
+
+def test_given_rows_let_a_model_fold_in(data: Interactions) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cut = split(data, "cold_users", given=0.7)
+        folded = evaluate(make_algorithm("EASE"), cut).summary
+        assert folded["n_users_cold"] == 0  # something is known of everyone
+        assert folded["ndcg@10"] > 1.5 * evaluate(make_algorithm("Random"), cut).summary["ndcg@10"]
+
+
+@pytest.mark.parametrize("given", [1, -0.1, "half", None])
+def test_a_wrong_share_of_given_rows_is_an_error(data: Interactions, given: object) -> None:
+    with pytest.raises(ValueError, match="given must be a share from 0 to below 1"):
+        split(data, "cold_users", given=given)
 
 
 def test_a_share_so_small_that_nothing_is_held_out_is_an_error(data: Interactions) -> None:
