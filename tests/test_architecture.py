@@ -40,6 +40,7 @@ ENGINES = {
     "mlflow": {"tracking/store.py"},
     "papermill": {"runner/execute.py"},
     "surprise": {"algorithms/surprise_models.py"},
+    "implicit": {"algorithms/implicit_models.py"},
 }
 MAX_LINES, MAX_FUNCTION, MAX_METHODS = 250, 50, 8
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recsys_lab.algorithms.als_kernels import spread
+from recsys_lab.algorithms.als_kernels import gram_matrix, spread
 from recsys_lab.algorithms.ials import IALS
 from recsys_lab.data.interactions import Catalogue, Interactions
 
@@ -95,3 +95,29 @@ def test_spread_is_a_permutation_with_even_slices() -> None:
 def test_wrong_values_are_named(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=name):
         IALS(**{name: value}).fit(_interactions())
+
+
+def test_confidences_weigh_the_observed_pairs() -> None:
+    data = _interactions()
+    ratings = np.random.default_rng(1).integers(0, 6, len(data)).astype(np.float32)
+    data = Interactions(data.users, data.items, ratings, None, data.catalogue)
+    model = IALS(n_factors=4, n_epochs=2, confidence=0.7, solver="cholesky").fit(data)
+    items, row = model.item_factors_.astype(float), data.matrix[3]
+    weights, mine = 1 + 0.7 * row.data, items[row.indices]
+    ridge = model.regularization * (weights.sum() + model.unobserved_weight * 20)
+    system = (mine.T * weights) @ mine + model.unobserved_weight * items.T @ items + ridge * np.eye(4)
+    expected = items @ np.linalg.solve(system, weights @ mine)
+    np.testing.assert_allclose(model.score(np.array([3], dtype=np.int32), row)[0], expected, atol=1e-5)
+
+
+def test_confidences_of_negative_ratings_are_refused() -> None:
+    data = _interactions()
+    negative = Interactions(data.users, data.items, np.full(len(data), -1, np.float32), None, data.catalogue)
+    with pytest.raises(ValueError, match=r"must be positive; found -1\.0"):
+        IALS(confidence=2.0).fit(negative)
+
+
+def test_the_gram_matrix_is_that_of_numpy() -> None:
+    factors = np.random.default_rng(0).standard_normal((1003, 7)).astype(np.float32)
+    np.testing.assert_allclose(gram_matrix(factors), factors.T @ factors, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(gram_matrix(factors[:3]), factors[:3].T @ factors[:3], rtol=1e-5, atol=1e-5)
