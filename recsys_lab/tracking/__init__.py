@@ -1,5 +1,6 @@
 """Results in MLflow: where they are kept, how trials are written and found again."""
 
+from recsys_lab.tracking.curves import load_curve
 from recsys_lab.tracking.environment import die_with_parent, git_tags, home, is_dead, process_tags, versions
 from recsys_lab.tracking.names import NOTEBOOK, TRIAL, metric_key, page, run_page, shown_metrics, shown_names
 from recsys_lab.tracking.stale import close_stale_runs, stale_runs
@@ -52,6 +53,7 @@ __all__ = [
     "home",
     "init_store",
     "is_dead",
+    "load_curve",
     "load_evaluation",
     "local_folder",
     "lock",

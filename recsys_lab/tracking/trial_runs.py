@@ -10,11 +10,14 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.evaluation import Evaluation
 from recsys_lab.experiment import Experiment, Trial, code_version, sweep_id
 from recsys_lab.splits import Split
 from recsys_lab.tracking import store
+from recsys_lab.tracking.curves import CURVE, log_curve
 from recsys_lab.tracking.environment import git_tags, versions
 from recsys_lab.tracking.names import TRIAL, run_page, shown_metrics
 from recsys_lab.tracking.store import Run
@@ -48,9 +51,19 @@ def begin_trial(experiment: Experiment, trial: Trial) -> Run:
 
 
 def finish_trial(
-    run: Run, experiment: Experiment, trial: Trial, evaluation: Evaluation, split: Split, data: Interactions
+    run: Run,
+    experiment: Experiment,
+    trial: Trial,
+    evaluation: Evaluation,
+    split: Split,
+    data: Interactions,
+    *,
+    curve: pd.DataFrame | None = None,
 ) -> None:
-    """Record what was measured: parameters, at most about 15 metrics, hashes, the data, and the full artifacts."""
+    """Record what was measured: parameters, at most about 15 metrics, hashes, the data, and the full artifacts.
+
+    ``curve``: the training of a neural model, one row an epoch; its loss and validation become metrics by epoch.
+    """
     info, card = data.catalogue.info, split.card
     params = {
         "algorithm": trial.algorithm,
@@ -83,7 +96,11 @@ def finish_trial(
         evaluation.save(Path(folder) / EVALUATION)
         (Path(folder) / "split_card.json").write_text(_json(card.__dict__), encoding="utf-8")
         (Path(folder) / "environment.txt").write_text(versions(), encoding="utf-8")
+        if curve is not None:
+            curve.to_csv(Path(folder) / CURVE, index=False)
         store.log_files(run, Path(folder))
+    if curve is not None:
+        log_curve(run, curve)
     store.log_dataset(
         run,
         name=trial.dataset,

@@ -69,6 +69,7 @@ class FamilyWork:
     log: bool = False
     fold_evaluations: dict[int, dict[str, Evaluation]] = field(default_factory=dict)  # fold (0 without folds) -> label
     algorithms: dict[str, Algorithm] = field(default_factory=dict)  # fitted on split.train in this process
+    curves: dict[str, pd.DataFrame] = field(default_factory=dict)  # label -> loss by epoch, of models that have one
     failures: dict[str, str] = field(default_factory=dict)  # label -> message
     notes: dict[str, list[str]] = field(default_factory=dict)  # label -> what evaluate warned of
 
@@ -162,13 +163,18 @@ class FamilyWork:
             run = tracking.find_trial(self.experiment.name, trial.trial_id)
             if run is not None:
                 try:
-                    return tracking.load_evaluation(run)
+                    evaluation = tracking.load_evaluation(run)
+                    _keep(self.curves, trial, tracking.load_curve(run))
+                    return evaluation
                 except FileNotFoundError:
                     pass  # the artifacts were deleted: measured again below
             run = tracking.begin_trial(self.experiment, trial)
             try:
                 evaluation = self._evaluate(trial)
-                tracking.finish_trial(run, self.experiment, trial, evaluation, self._split_of(trial), self.data)
+                part = self._split_of(trial)
+                tracking.finish_trial(
+                    run, self.experiment, trial, evaluation, part, self.data, curve=self.curves.get(trial.label)
+                )
             except Exception as error:
                 tracking.fail_trial(run, error)
                 self._note_failure(trial, error)
@@ -188,6 +194,7 @@ class FamilyWork:
         if caught:
             notes = dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning)
             self.notes[trial.label] = list(notes)
+        _keep(self.curves, trial, getattr(algorithm, "history_", None))
         if split is self.split:
             self.algorithms[trial.label] = algorithm
         return evaluation
@@ -198,6 +205,11 @@ class FamilyWork:
     def _note_failure(self, trial: Trial, error: BaseException) -> None:
         where = "" if trial.fold is None else f"fold {trial.fold}: "
         self.failures.setdefault(trial.label, where + tracking.failure_message(error))
+
+
+def _keep(curves: dict[str, pd.DataFrame], trial: Trial, curve: pd.DataFrame | None) -> None:
+    if curve is not None:
+        curves[trial.label] = curve
 
 
 def _values(evaluation: Evaluation) -> dict[str, float]:
