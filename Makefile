@@ -22,7 +22,7 @@ else
   PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 endif
 
-.PHONY: help compare test lint lab ui leaderboard published notebooks-refresh docs setup setup-dev clean
+.PHONY: help compare test lint lab ui leaderboard published notebooks-refresh docs setup setup-dev setup-extras clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ docs: $(RUN_STAMP)  ## run the quickstart and write the generated parts of READM
 	$(BIN)/recsys-lab docs
 
 setup: $(RUN_STAMP)  ## install what `make compare` needs
+
+setup-extras: $(DEV_STAMP)  ## also install the optional engines (PyTorch, implicit); their tests are skipped without
+	$(PIP_INSTALL) --editable '.[torch,implicit]'
 
 setup-dev: $(DEV_STAMP)  ## install what `make test` needs
 

@@ -45,7 +45,8 @@ def test_constraints_are_names_and_exact_versions_only() -> None:
 
 
 def test_every_dependency_is_pinned() -> None:
-    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *extras["dev"], *extras["torch"], *extras["implicit"]]
     missing = [name for name in map(_requirement_name, wanted) if name not in _constraints()]
     assert not missing, f"run `.venv/bin/pip freeze --exclude-editable` and add to constraints.txt: {missing}"
 
