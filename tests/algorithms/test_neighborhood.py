@@ -199,3 +199,57 @@ def test_memory_of_the_item_weights_is_bounded_by_the_neighbours() -> None:
     weights = ItemKNN(n_neighbors=5).fit(data).weights_
     assert isinstance(weights, sparse.csr_matrix)
     assert weights.nnz <= 5 * n
+
+
+def test_similarities_of_a_scored_item_can_sum_to_one(noisy: Interactions) -> None:
+    x = noisy.matrix.toarray().astype(np.float64)
+    kept = top_per_column(dense_cosine(x.T), 6)
+    found = ItemKNN(n_neighbors=6, normalizes_rows=True).fit(noisy)
+    np.testing.assert_allclose(found.weights_.toarray(), kept / kept.sum(axis=0), rtol=1e-4)
+    lent = ItemKNN(n_neighbors=6, normalizes_rows=True, neighbors_per="history").fit(noisy).weights_.toarray()
+    np.testing.assert_allclose(lent, kept.T / np.where(kept.T.sum(axis=0) > 0, kept.T.sum(axis=0), 1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("uses_ratings", [False, True])
+def test_scores_relative_to_popularity(noisy: Interactions, uses_ratings: bool) -> None:
+    x = noisy.matrix.toarray().astype(np.float64)
+    x = x if uses_ratings else (x > 0).astype(np.float64)
+    means = x.mean(axis=0)
+    model = ItemKNN(n_neighbors=50, normalizes_rows=True, subtracts_popularity=True, uses_ratings=uses_ratings)
+    kept = top_per_column(dense_cosine(x.T), 50)
+    expected = (x - means) @ (kept / kept.sum(axis=0)) + means
+    np.testing.assert_allclose(model.fit(noisy).score(USERS, noisy.matrix), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("similarity", ["asymmetric_cosine", "tversky"])
+def test_a_user_lends_to_those_who_are_most_like_it_when_likeness_has_a_side(
+    noisy: Interactions, similarity: Any
+) -> None:
+    x = noisy.matrix.toarray().astype(np.float64)
+    if similarity == "tversky":
+        stored = (x > 0).astype(np.float64)
+        both, sizes = stored @ stored.T, stored.sum(axis=1)
+        likeness = both / (both + 0.9 * (sizes[:, None] - both) + 0.2 * (sizes - both) + 1e-6)
+    else:
+        lengths = (x**2).sum(axis=1)
+        likeness = x @ x.T / (lengths[:, None] ** 0.9 * lengths**0.1 + 1e-6)
+    np.fill_diagonal(likeness, 0.0)
+    model = UserKNN(n_neighbors=60, similarity=similarity, alpha=0.9, beta=0.2, neighbors_per="history").fit(noisy)
+    np.testing.assert_allclose(model.score(USERS, noisy.matrix), likeness @ x, rtol=1e-4)
+    few = UserKNN(n_neighbors=6, similarity=similarity, alpha=0.9, beta=0.2, neighbors_per="history").fit(noisy)
+    least = np.sort(likeness, axis=0)[-6]
+    kept = np.where(likeness >= least * (1 - 1e-6), likeness, 0.0)
+    np.testing.assert_allclose(few.score(USERS, noisy.matrix), kept @ x, rtol=1e-3)
+
+
+@pytest.mark.parametrize("model", [UserKNN, ItemKNN])
+@pytest.mark.parametrize("similarity", ["adjusted_cosine", "asymmetric_cosine", "dice", "tversky"])
+def test_every_similarity_ranks_and_predicts(model: Any, similarity: Any) -> None:
+    data = contract_data()
+    fitted = model(similarity=similarity, alpha=0.8, n_neighbors=10).fit(data)
+    assert (recommend_all(fitted, data).items >= 0).all()
+    found = fitted.predict(data.users, data.items)
+    assert np.isfinite(found).all()
+    assert 1 <= found.mean() <= 5
+    plain = model(n_neighbors=10).fit(data)
+    assert not np.allclose(fitted.score(USERS, data.matrix), plain.score(USERS, data.matrix))

@@ -154,3 +154,57 @@ def test_a_row_without_entries_has_no_neighbours() -> None:
     matrix = sparse.csr_matrix((np.ones(2, dtype=np.float32), ([0, 2], [0, 0])), shape=(3, 2))
     for name in FORMULAS:
         assert neighbour_matrix(vectors(matrix, name), k=2)[1].nnz == 0
+
+
+def tversky(i: dict[int, float], j: dict[int, float], alpha: float, beta: float) -> float:
+    both, only_i, only_j = len(set(i) & set(j)), len(set(i) - set(j)), len(set(j) - set(i))
+    return both / (both + alpha * only_i + beta * only_j) if both else 0.0
+
+
+def asymmetric(i: dict[int, float], j: dict[int, float], alpha: float) -> float:
+    above = sum(i[k] * j[k] for k in set(i) & set(j))
+    lengths = [sum(w * w for w in x.values()) for x in (i, j)]
+    return above / (lengths[0] ** alpha * lengths[1] ** (1 - alpha)) if above else 0.0
+
+
+def adjusted(matrix: sparse.csr_matrix, u: int, v: int) -> float:
+    """Cosine of all entries less the mean of their column."""
+    means = row_means(matrix.T.tocsr())
+    i, j = ({k: r - means[k] for k, r in as_dicts(matrix)[x].items()} for x in (u, v))
+    return cosine(i, j)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), alpha=st.sampled_from([0.0, 0.3, 0.5, 1.7]), beta=st.sampled_from([0.0, 0.4, 2.0]))
+def test_one_sided_similarities_are_asked_from_the_row(seed: int, alpha: float, beta: float) -> None:
+    matrix = random_ratings(seed)
+    rows = as_dicts(matrix)
+    options = {"epsilon": 0.0, "alpha": alpha, "beta": beta}
+    expected = {
+        "tversky": np.array([[tversky(i, j, alpha, beta) for j in rows] for i in rows]),
+        "dice": np.array([[tversky(i, j, 0.5, 0.5) for j in rows] for i in rows]),
+        "asymmetric_cosine": np.array([[asymmetric(i, j, alpha) for j in rows] for i in rows]),
+    }
+    for name, dense in expected.items():
+        np.fill_diagonal(dense, 0.0)
+        space = vectors(matrix, name, **options)
+        np.testing.assert_allclose(neighbour_matrix(space, 50).toarray(), dense, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(neighbour_matrix(space.reversed, 50).toarray(), dense.T, rtol=1e-5, atol=1e-6)
+
+
+def test_adjusted_cosine_takes_the_mean_of_each_column() -> None:
+    for seed in range(5):
+        matrix = random_ratings(seed, density=0.6)
+        dense = np.array([[adjusted(matrix, u, v) if u != v else 0.0 for v in range(14)] for u in range(14)])
+        space = vectors(matrix, "adjusted_cosine", epsilon=0.0)
+        np.testing.assert_allclose(neighbour_matrix(space, 50).toarray(), np.maximum(dense, 0.0), atol=1e-6)
+        own = np.arange(14, dtype=np.int32)
+        asked = neighbour_matrix(space, 50, queries=matrix, own=own)
+        np.testing.assert_array_equal(asked.toarray(), neighbour_matrix(space, 50).toarray())
+
+
+@pytest.mark.parametrize(("name", "twin"), [("asymmetric_cosine", "cosine"), ("tversky", "dice")])
+def test_defaults_are_the_symmetric_form(name: Similarity, twin: Similarity) -> None:
+    matrix = random_ratings(2)
+    found, expected = (neighbour_matrix(vectors(matrix, kind, shrinkage=3.0), 5).toarray() for kind in (name, twin))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
