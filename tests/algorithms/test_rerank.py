@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from recsys_lab.algorithms.contract import recommend_all
 from recsys_lab.algorithms.contract_cases import contract_data
 from recsys_lab.algorithms.linear import EASE
 from recsys_lab.algorithms.rerank import MMR, Calibrated, PopularityDebiased, Reranker
+from recsys_lab.data.datasets import load_dataset
 from recsys_lab.data.genres import genre_weights
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.data.synthetic import generate
@@ -160,3 +162,21 @@ def test_metrics_of_scores_refuse_a_reranker(cut: Split) -> None:
         evaluate(PopularityDebiased(), cut, metrics=["auc"])
     with pytest.raises(ValueError, match="use tie_policy='hash'"):
         evaluate(PopularityDebiased(), cut, tie_policy="pessimistic")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("kind", "ndcg", "other", "value"),
+    [
+        (MMR, 0.4203, "intra_list_diversity", 0.8614),
+        (PopularityDebiased, 0.4825, "arp", 222.6),
+        (Calibrated, 0.4454, "calibration_kl", 0.4146),
+    ],
+)
+def test_the_numbers_of_the_docs_come_out(
+    kind: type[Reranker], ndcg: float, other: str, value: float, real_data: Path
+) -> None:
+    cut = split(load_dataset("ml-100k"), "stratified_item", test=0.25)
+    found = evaluate(kind(), cut, cutoffs=(10,), metrics=["ndcg", other]).summary
+    assert found["ndcg@10"] == pytest.approx(ndcg, abs=0.0005)
+    assert found[f"{other}@10"] == pytest.approx(value, rel=0.001)

@@ -107,9 +107,15 @@ def cold() -> Split:
 
 
 @pytest.fixture(scope="module")
-def cold_films(real_data: Path) -> Split:
-    """MovieLens 100K, a fifth of the films new."""
-    return split(load_dataset("ml-100k"), "cold_items")
+def films(real_data: Path) -> Interactions:
+    """MovieLens 100K."""
+    return load_dataset("ml-100k")
+
+
+@pytest.fixture(scope="module")
+def cold_films(films: Interactions) -> Split:
+    """A fifth of the films are new."""
+    return split(films, "cold_items")
 
 
 def recall(model: Algorithm, cut: Split) -> float:
@@ -149,3 +155,24 @@ def test_cold_articles_are_found_by_their_words(real_data: Path) -> None:
     cut = split(load_dataset("citeulike-t"), "cold_items")
     assert recall(make_algorithm("Popularity"), cut) < 0.005
     assert recall(make_algorithm("UserProfile"), cut) > 0.35
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "parameters", "ndcg"),
+    [
+        ("ContentKNN", {}, 0.0733),
+        ("ContentRidge", {}, 0.1090),
+        ("ItemKNNWithFeatures", {}, 0.4388),
+        ("EASEWithFeatures", {}, 0.4877),
+        ("Blend", {"second": "ContentRidge", "weight": 0.8}, 0.4867),
+    ],
+)
+def test_the_numbers_of_the_docs_come_out(
+    name: str, parameters: dict[str, Any], ndcg: float, films: Interactions
+) -> None:
+    cut = split(films, "stratified_item", test=0.25)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = evaluate(make_algorithm(name, **parameters), cut, cutoffs=(10,), metrics=["ndcg"]).summary["ndcg@10"]
+    assert found == pytest.approx(ndcg, abs=0.0005)  # half of the last digit shown, and a few ties
