@@ -30,8 +30,8 @@ class IALS(Algorithm):
 
     n_factors: int = 64
     n_epochs: int = 16  # one epoch solves all users, then all items
-    unobserved_weight: float = 0.2  # w: how much a pair that was not observed says
-    regularization: float = 0.02
+    unobserved_weight: float = 0.3  # w: how much a pair that was not observed says
+    regularization: float = 0.01
     regularization_exponent: float = 1.0  # 0: the same for all; 1: grows with the number of interactions
     confidence: float = 0.0  # how much more a higher rating says; 0: all observed pairs say the same
     solver: Solver = "cg"  # "cg": a few warm-started conjugate-gradient steps; "cholesky": exact, slower
