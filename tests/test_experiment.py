@@ -290,3 +290,11 @@ def test_mistakes_in_parts_are_found_before_anything_runs() -> None:
         experiment_from_text(COMPOSED.replace("base: EASE", "base: EASY"))
     with pytest.raises(ExperimentError, match=r"no hyper-parameter 'factors'; did you mean 'n_factors'"):
         experiment_from_text(COMPOSED.replace("{n_factors", "{factors"))
+
+
+def test_the_experiment_on_the_page_of_rerankers_loads() -> None:
+    page = (EXPERIMENTS.parent / "docs" / "rerankers.md").read_text(encoding="utf-8")
+    families = page.split("```yaml\n")[1].split("```")[0]
+    found = labels(experiment_from_text(TEXT.partition("families:")[0] + families))
+    assert "Blend(EASE, ContentRidge) first.regularization=500" in found
+    assert "ContentKNN weighting=bm25 kinds=['genre', 'tag']" in found
