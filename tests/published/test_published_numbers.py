@@ -18,6 +18,7 @@ from recsys_lab.trials import open_family
 FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "published"
 pytestmark = pytest.mark.filterwarnings("ignore:.*items of equal score:UserWarning")
 FILES = sorted(FOLDER.glob("*.yaml"))
+SLOW = {"gf_cf_gowalla"}  # minutes: 256 exact singular vectors of 29,858 users
 
 
 def _rows() -> list[Any]:
@@ -25,7 +26,8 @@ def _rows() -> list[Any]:
     cases = []
     for file in FILES:
         labels = dict.fromkeys(row["algorithm"] for row in parse_yaml(file.read_text(encoding="utf-8"))["expected"])
-        cases += [pytest.param(file, label, id=f"{file.stem}-{label}") for label in labels]
+        marks = [pytest.mark.slow] if file.stem in SLOW else []
+        cases += [pytest.param(file, label, id=f"{file.stem}-{label}", marks=marks) for label in labels]
     return cases
 
 
