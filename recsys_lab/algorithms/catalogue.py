@@ -62,6 +62,8 @@ def algorithm_class(name: str) -> type[Algorithm]:
 def _import_error(name: str, entry: Entry | None, module_name: str, error: ImportError) -> ImportError:
     missing = error.name or str(error)
     if entry is not None and entry.extra:
+        if missing == "torch":
+            return ImportError(f'{name!r} needs PyTorch: pip install "recsys_lab[torch]"')
         return ImportError(f'{name} needs {missing}: pip install "recsys_lab[{entry.extra}]"')
     if entry is None and module_name.split(".")[0] == missing.split(".")[0]:
         return ImportError(

@@ -112,7 +112,7 @@ class LightGCN(NeuralAlgorithm):
     patience: int = 10  # epochs without a better validation before training stops
     n_factors: int = 64  # length of the vectors
     n_layers: int = 3  # smoothings
-    regularization: float = 1e-4  # of the squares of the vectors in a batch
+    regularization: float = 1e-3  # of the squares of the vectors in a batch
 
     def _learner(self, rows: Interactions) -> Learner:
         return _GCNLearner(self, rows)

@@ -115,8 +115,10 @@ class _SASRecLearner(Learner):
             rows = rows[:, np.argmax((rows > 0).any(axis=0)) :]  # columns where nobody has an item
             if rows.shape[1] < 2:
                 continue
-            ahead = np.arange(1, rows.shape[1]) + rng.integers(model.n_ahead, size=(len(rows), rows.shape[1] - 1))
-            later = np.take_along_axis(rows, np.minimum(ahead, rows.shape[1] - 1), axis=1)
+            places = np.arange(rows.shape[1] - 1)
+            choices = np.minimum(model.n_ahead, len(places) - places)  # later items in this window
+            ahead = places + 1 + (rng.random((len(rows), len(places))) * choices).astype(np.int64)
+            later = np.take_along_axis(rows, ahead, axis=1)
             asked = rows[:, :-1] > 0
             if not asked.any():
                 continue
