@@ -6,4 +6,4 @@ import importlib.util
 
 collect_ignore_glob: list[str] = []
 if importlib.util.find_spec("torch") is None:
-    collect_ignore_glob = ["test_training.py", "test_models.py"]
+    collect_ignore_glob = ["test_training.py", "test_models.py", "test_published.py"]

@@ -129,11 +129,16 @@ def test_the_package_imports_no_pytorch() -> None:
 
 
 def test_without_pytorch_the_error_gives_the_command() -> None:
-    code = (
-        "import sys; sys.modules['torch'] = None\n"
-        "from recsys_lab import make_algorithm\n"
-        "try: make_algorithm('NeuMF')\n"
-        "except ImportError as error: print(error)"
-    )
+    code = """
+import importlib.abc, sys
+class NoTorch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+sys.meta_path.insert(0, NoTorch())
+from recsys_lab import make_algorithm
+try: make_algorithm("NeuMF")
+except ImportError as error: print(error)
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "'NeuMF' needs PyTorch: pip install \"recsys_lab[torch]\""
