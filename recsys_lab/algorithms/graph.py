@@ -30,7 +30,7 @@ class P3alpha(Algorithm):
 
     n_neighbors: int = 100  # entries kept in each row, then in each column, of the item-item matrix
     alpha: float = 1.0  # power of the transition probabilities: below 1 flatter, above 1 steeper
-    normalizes_rows: bool = False  # True: what is kept of a row is divided by its sum
+    normalizes_rows: bool = True  # what is kept of a row is divided by its sum
     uses_ratings: bool = False  # False: every stored rating counts as 1
 
     def fit(self, train: Interactions) -> Self:

@@ -29,7 +29,7 @@ class SLIM(Algorithm):
     serves_new_users: ClassVar[bool] = True
 
     n_neighbors: int = 100  # largest weights kept for each item scored
-    regularization: float = 0.001  # alpha of the elastic net, on the scale of a mean over users
+    regularization: float = 0.01  # alpha of the elastic net, on the scale of a mean over users
     l1_ratio: float = 0.1  # share of the penalty that is |w|: more makes weights sparser
     n_candidates: int = 0  # only so many items most like the one scored (cosine above 0) may get a weight; 0: all
     non_negative: bool = True  # no weight below 0, as in the paper
