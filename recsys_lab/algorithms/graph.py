@@ -40,7 +40,7 @@ class P3alpha(Algorithm):
         matrix = train.canonical().matrix
         rows = matrix if self.uses_ratings else ones_like(matrix)
         lowest = rows.data.min() if rows.nnz else 0.0
-        require(lowest >= 0, f"ratings are weights of steps and must be 0 or more; found {lowest}; set uses_ratings=False")
+        require(lowest >= 0, f"ratings weigh steps and must be 0 or more; found {lowest}; set uses_ratings=False")
         from_user, from_item = (_steps(side, self.alpha) for side in (rows, rows.T.tocsr()))
         popularity = np.bincount(rows.indices, minlength=train.n_items).astype(np.float64)
         walks = _between_items(from_item, from_user, popularity**beta, self.n_neighbors)
