@@ -12,6 +12,8 @@ WORKERS ?= 2
 
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
+# threads of OpenMP that wait sleep instead of spinning: two notebooks share the cores
+export OMP_WAIT_POLICY ?= PASSIVE
 
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev

@@ -171,6 +171,7 @@ class Pool:
         return {
             **os.environ,
             **dict.fromkeys(_THREADS, threads),
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
             "PYTHONPATH": os.pathsep.join(path for path in paths if path),
             "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment, whatever the home folder offers
             "JUPYTER_PLATFORM_DIRS": "1",
