@@ -174,6 +174,8 @@ class GMF(NeuralAlgorithm):
 class MLP(NeuralAlgorithm):
     """A perceptron over the user's and the item's vector (He et al., WWW 2017, eq. 10), by the log loss."""
 
+    learning_rate: float = 0.003  # of Adam
+    patience: int = 10  # epochs without a better validation before training stops
     n_factors: int = 32  # length of the vectors of users and items
     layers: tuple[int, ...] = (64, 32, 16)  # widths of the hidden layers
     dropout: float = 0.0  # share of the vectors' entries that are hidden in training

@@ -19,7 +19,7 @@ from recsys_lab.algorithms.neural.sequences import Sequences, last_of_each, wind
 from recsys_lab.algorithms.neural.training import Learner, Scorer
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
-BLOCK = 256  # users that are read at a time when scoring
+BLOCK = 32  # users that are read at a time when scoring
 
 
 class _Block(nn.Module):
@@ -84,16 +84,27 @@ class _SASRecScorer(Scorer):
     network: SASRecNetwork
     sequences: Sequences
     max_length: int
+    reads_all: bool
 
     def __call__(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         network = self.network
         rows = last_of_each(self.sequences.order(users, histories), self.max_length)
         scores = np.empty(histories.shape, dtype=np.float32)
         for start in range(0, len(users), BLOCK):
-            state = network(torch.from_numpy(rows[start : start + BLOCK]))[:, -1]
-            logits = state @ network.items.weight[1:].T + network.bias[1:]
-            scores[start : start + BLOCK] = logits.numpy()
+            sequences = torch.from_numpy(rows[start : start + BLOCK])
+            scores[start : start + BLOCK] = self._next(network(sequences), sequences > 0).numpy()
         return scores
+
+    def _next(self, states: Tensor, there: Tensor) -> Tensor:
+        """Scores (b, n_items) from the states (b, length, width) after each item that is ``there`` (b, length)."""
+        vectors, bias = self.network.items.weight[1:], self.network.bias[1:]
+        if not self.reads_all:
+            return states[:, -1] @ vectors.T + bias
+        weights = there.float()
+        weights[:, -1] = 1  # an empty history is read as it is
+        chances = torch.softmax(states @ vectors.T + bias, dim=2)  # (b, length, n_items)
+        mean = torch.einsum("bl,bli->bi", weights / weights.sum(dim=1, keepdim=True), chances)
+        return torch.log(mean + 1e-30)
 
 
 class _SASRecLearner(Learner):
@@ -130,7 +141,8 @@ class _SASRecLearner(Learner):
             yield self._loss(states, wanted, torch.from_numpy(others).to(device))
 
     def scorer(self) -> Scorer:
-        return _SASRecScorer(copy.deepcopy(self.network).cpu().eval(), self.sequences, self.model.max_length)
+        network = copy.deepcopy(self.network).cpu().eval()
+        return _SASRecScorer(network, self.sequences, self.model.max_length, self.model.reads_all)
 
     def _loss(self, states: Tensor, wanted: Tensor, others: Tensor) -> Tensor:
         """Cross entropy of the wanted item against the others, (m, width) states and (m,) items."""
@@ -149,6 +161,9 @@ class SASRec(NeuralAlgorithm):
     Learns which item comes next from the last ``max_length`` items; the softmax over ``n_negatives`` items for the
     paper's single drawn one follows Klenitskiy and Vasilev (RecSys 2023). Needs times, or rows in the order of a file.
 
+    Where test rows lie anywhere in a history (random splits), what comes after its end is the wrong question; so by
+    default the score is the log of the mean, over all items read, of the chance to come next (``reads_all``).
+
     A history says no order. Items that the user had in training are read in their order there; any others come after
     them, as the row stores them. So a new user's history is read as stored: whoever knows the order gives the row's
     indices in that order.
@@ -157,14 +172,16 @@ class SASRec(NeuralAlgorithm):
     serves_new_users: ClassVar[bool] = True
     holds_out_latest: ClassVar[bool] = True
 
-    n_epochs: int = 60  # at most, when there is a validation part
+    n_epochs: int = 30  # at most, when there is a validation part
     batch_size: int = 64  # sequences
+    learning_rate: float = 0.002  # of Adam
     n_factors: int = 64  # width of all layers
     n_layers: int = 2  # blocks of attention
     n_heads: int = 1  # attentions side by side; divides n_factors
     max_length: int = 50  # items of a history that are read, the latest
     dropout: float = 0.2  # in the attention and between the layers
     n_ahead: int = 1  # asked for is one of the next n_ahead items, drawn anew each epoch; 1: the next, as in the paper
+    reads_all: bool = True  # score by the mean chance after each item read; False: after the last, as in the paper
     n_negatives: int = 512  # items drawn for a batch; all items when there are fewer
     regularization: float = 0.0  # weight decay of Adam
 
