@@ -64,17 +64,6 @@ def finish_trial(
 
     ``curve``: the training of a neural model, one row an epoch; its loss and validation become metrics by epoch.
     """
-    info, card = data.catalogue.info, split.card
-    params = {
-        "algorithm": trial.algorithm,
-        "dataset": trial.dataset,
-        "split": card.strategy,
-        "fold": "" if trial.fold is None else trial.fold,
-        "seed": trial.seed,
-        "licence": info.get("licence") or "unknown",
-        "source": info.get("url") or info.get("source") or "unknown",
-        **evaluation.parameters,
-    }
     cost = evaluation.cost
     means = {
         **evaluation.summary,
@@ -82,37 +71,62 @@ def finish_trial(
         "ms_per_user": cost.ms_per_user,
         "peak_rss_mb": cost.peak_rss_mb,
     }
-    metrics = shown_metrics(means, experiment.evaluation.primary)
-    tags = {
-        "dataset_hash": evaluation.dataset_hash,
-        "split_hash": evaluation.split_hash,
-        "split_group": card.group,
-        "split_strategy": card.strategy,
-        "protocol_hash": str(evaluation.protocol.get("hash", "")),
-        "primary": experiment.evaluation.primary,
-        "mlflow.note.content": _note(run, experiment),
+    _log_artifacts(run, evaluation, split, curve)
+    if curve is not None:
+        log_curve(run, curve)
+    _log_data(run, trial, evaluation, split, data)
+    store.log(
+        run,
+        metrics=shown_metrics(means, experiment.evaluation.primary),
+        params=_params(trial, evaluation, split, data),
+        tags={
+            "dataset_hash": evaluation.dataset_hash,
+            "split_hash": evaluation.split_hash,
+            "split_group": split.card.group,
+            "split_strategy": split.card.strategy,
+            "protocol_hash": str(evaluation.protocol.get("hash", "")),
+            "primary": experiment.evaluation.primary,
+            "mlflow.note.content": _note(run, experiment),
+        },
+    )
+    store.finish(run, "FINISHED")
+
+
+def _params(trial: Trial, evaluation: Evaluation, split: Split, data: Interactions) -> dict[str, Any]:
+    info = data.catalogue.info
+    return {
+        "algorithm": trial.algorithm,
+        "dataset": trial.dataset,
+        "split": split.card.strategy,
+        "fold": "" if trial.fold is None else trial.fold,
+        "seed": trial.seed,
+        "licence": info.get("licence") or "unknown",
+        "source": info.get("url") or info.get("source") or "unknown",
+        **evaluation.parameters,
     }
+
+
+def _log_artifacts(run: Run, evaluation: Evaluation, split: Split, curve: pd.DataFrame | None) -> None:
     with tempfile.TemporaryDirectory(prefix="recsys_lab_") as folder:
         evaluation.save(Path(folder) / EVALUATION)
-        (Path(folder) / "split_card.json").write_text(_json(card.__dict__), encoding="utf-8")
+        (Path(folder) / "split_card.json").write_text(_json(split.card.__dict__), encoding="utf-8")
         (Path(folder) / "environment.txt").write_text(versions(), encoding="utf-8")
         if curve is not None:
             curve.to_csv(Path(folder) / CURVE, index=False)
         store.log_files(run, Path(folder))
-    if curve is not None:
-        log_curve(run, curve)
+
+
+def _log_data(run: Run, trial: Trial, evaluation: Evaluation, split: Split, data: Interactions) -> None:
+    info = data.catalogue.info
+    size = {"rows": len(data), "users": data.n_users, "items": data.n_items, "filters": info.get("filters")}
     store.log_dataset(
         run,
         name=trial.dataset,
         digest=evaluation.dataset_hash,
         source=_json({key: info.get(key) for key in ("name", "version", "url", "licence", "raw_sha256")}),
-        profile=_json(
-            {"rows": len(data), "users": data.n_users, "items": data.n_items, "filters": info.get("filters")}
-        ),
-        context=card.strategy,
+        profile=_json(size),
+        context=split.card.strategy,
     )
-    store.log(run, metrics=metrics, params=params, tags=tags)
-    store.finish(run, "FINISHED")
 
 
 def fail_trial(run: Run, error: BaseException) -> None:
