@@ -20,6 +20,7 @@ EXPECTED = {
     "10_collaborative_filtering",
     "11_content_based",
     "12_factorization",
+    "13_neural",
     "20_leaderboard",
 }
 MAX_CELLS, MAX_LINES, MAX_BYTES, MAX_OUTPUT = 15, 12, 60_000, 2_000
