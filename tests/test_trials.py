@@ -10,7 +10,9 @@ import pytest
 
 from recsys_lab import tracking
 from recsys_lab.experiment import experiment_from_text, load_experiment
+from recsys_lab.experiment.models import Expected
 from recsys_lab.trials import check_published, load_data, make_splits, open_family, published_files
+from recsys_lab.trials.published import Checked
 
 RATING = """
 question: Do folds work?
@@ -177,3 +179,30 @@ def test_a_published_experiment_is_found_by_its_name(tmp_path: Path) -> None:
     assert published_files(folder=tmp_path) == [tmp_path / "ease_ml.yaml"]
     with pytest.raises(ValueError, match="did you mean 'ease_ml'"):
         published_files(["ease_m"], folder=tmp_path)
+
+
+def test_slow_published_experiments_are_run_when_named_or_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "slow").mkdir()
+    quick, slow = tmp_path / "quick.yaml", tmp_path / "slow" / "graph.yaml"
+    for file in (quick, slow):
+        file.write_text("question: ?")
+    assert published_files(folder=tmp_path) == [quick]
+    assert published_files(folder=tmp_path, slow=True) == [quick, slow]
+    assert published_files(["graph"], folder=tmp_path) == [slow]
+
+
+@pytest.mark.parametrize(
+    ("metric", "got", "one_sided", "passed"),
+    [
+        ("ndcg@10", 0.53, False, False),
+        ("ndcg@10", 0.53, True, True),
+        ("ndcg@10", 0.48, True, False),
+        ("rmse", 0.45, True, True),
+        ("rmse", 0.53, True, False),
+    ],
+)
+def test_one_sided_numbers_may_be_better_but_not_worse(metric: str, got: float, one_sided: bool, passed: bool) -> None:
+    expected = Expected(
+        algorithm="EASE", metric=metric, value=0.5, tolerance=0.01, source="a paper", one_sided=one_sided
+    )
+    assert Checked(expected, got).passed is passed

@@ -117,7 +117,7 @@ def do_published(given: Namespace) -> int:
     from recsys_lab.trials import check_published, published_files
 
     failed = False
-    for file in published_files(given.name):
+    for file in published_files(given.name, slow=given.slow):
         for row in check_published(load_experiment(file), log=not given.no_log, say=print):
             failed = failed or not row.passed
     print("some numbers did not come out" if failed else "all numbers came out")

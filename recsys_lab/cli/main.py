@@ -66,6 +66,7 @@ def _add_experiment_commands(commands: Any) -> None:
     ui.add_argument("--print-only", action="store_true", help="print the links, start nothing")
     published = commands.add_parser("published", help="check published numbers (experiments/published)")
     published.add_argument("name", nargs="*", help="file stems; all without it")
+    published.add_argument("--slow", action="store_true", help="also those that take minutes each")
     published.add_argument("--no-log", action="store_true", help="do not record in MLflow, do not resume")
 
 

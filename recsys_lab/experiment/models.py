@@ -142,6 +142,7 @@ class Expected(Strict):
     tolerance: float = Field(gt=0)  # absolute
     source: str
     split: int = 0
+    one_sided: bool = False  # to be better than published is no fault
 
     @model_validator(mode="after")
     def _tolerance_is_tight(self) -> Expected:

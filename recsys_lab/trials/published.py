@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recsys_lab.experiment import Experiment
 from recsys_lab.experiment.models import Expected
+from recsys_lab.metrics.definitions import parse_metric
 from recsys_lab.trials.work import FamilyWork, open_family
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "published"
@@ -24,7 +25,13 @@ class Checked:
 
     @property
     def passed(self) -> bool:
-        return self.got is not None and abs(self.got - self.expected.value) <= self.expected.tolerance
+        if self.got is None:
+            return False
+        difference = self.got - self.expected.value
+        if self.expected.one_sided:
+            higher_is_better = parse_metric(self.expected.metric)[0].better == "higher"
+            difference = min(difference, 0.0) if higher_is_better else max(difference, 0.0)
+        return abs(difference) <= self.expected.tolerance
 
     def __str__(self) -> str:
         expected = self.expected
@@ -33,12 +40,18 @@ class Checked:
             return f"{left} failed: {self.message}"
         verdict = "ok" if self.passed else "WRONG"
         difference = self.got - expected.value
-        return f"{left} got {self.got:<9.6g} difference {difference:+.6f} tolerance {expected.tolerance:g}  {verdict}"
+        tolerance = f"tolerance {expected.tolerance:g}{', one-sided' if expected.one_sided else ''}"
+        return f"{left} got {self.got:<9.6g} difference {difference:+.6f} {tolerance}  {verdict}"
 
 
-def published_files(names: Sequence[str] = (), folder: Path = FOLDER) -> list[Path]:
-    """The experiment files in experiments/published, all or those with the stems ``names``."""
+def published_files(names: Sequence[str] = (), folder: Path = FOLDER, *, slow: bool = False) -> list[Path]:
+    """The experiment files in experiments/published: all, or those with the stems ``names``.
+
+    Those in its folder ``slow`` (minutes each) come along when ``slow`` is set or when they are named.
+    """
     files = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    if slow or names:
+        files |= {file.stem: file for file in sorted((folder / "slow").glob("*.yaml"))}
     for name in names:
         if name not in files:
             near = get_close_matches(name, list(files), n=1)
