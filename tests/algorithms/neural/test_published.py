@@ -20,5 +20,5 @@ def test_lightgcn_reaches_what_was_published(real_data: Path, tmp_path: Path, mo
     trial = next(trial for trial in work.trials if trial.algorithm == "LightGCN")
     options = work.experiment.evaluation.model_dump(exclude={"primary"})
     summary = evaluate(trial.make(), work.split, **options).summary
-    for row in work.experiment.expected:
+    for row in [row for row in work.experiment.expected if row.algorithm == "LightGCN"]:
         assert summary[row.metric] >= 0.97 * row.value
