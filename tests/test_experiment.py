@@ -80,6 +80,16 @@ def test_the_quickstart_compares_twelve_models_of_three_families_with_the_oracle
         ("[Random, Popularity]", "[Random, Popularity", "not readable as YAML"),
         ("name: synthetic-small", "name: ml-100k, flter: {}", "dataset.flter: unknown key"),
         ("n_neighbors: [10, 20]", "n_neighbors: []", "empty grid"),
+        ("name: synthetic-small", "name: ml-100", "dataset.name: unknown data set 'ml-100'; did you mean 'ml-100k'"),
+        ("synthetic-small}", "synthetic-small, filters: {minimum_ratng: 4}}", "did you mean 'minimum_rating'"),
+        ("test: 0.2", "test: 1.5", "split.0.test must be a share between 0 and 1 or a whole number"),
+        ("test: 0.2", "validation: 2.5", "split.0.validation must be a share"),
+        ("{strategy: temporal_user, test: 0.2}", "[]", "split is empty"),
+        ("{strategy: temporal_user, test: 0.2}", "temporal_user", "expected keys with values below it"),
+        ("cutoffs: [5, 10]", "cutoffs: 10", "evaluation.cutoffs: expected a list"),
+        ("primary: ndcg@10", "primary: item_coverage@10", "cannot decide between models"),
+        ("primary: ndcg@10", "primary: arp@10", "neither high nor low is better"),
+        ("primary: ndcg@10", "primary: ndcg@10, metrics: [recall]", "add 'ndcg'"),
     ],
 )
 def test_a_slip_is_named_with_file_key_and_remedy(tmp_path: Path, key: str, wrong: str, message: str) -> None:
@@ -96,6 +106,11 @@ def test_all_slips_of_a_file_are_told_at_once(tmp_path: Path) -> None:
         load_experiment(_write(tmp_path, text))
     assert "cutofs" in str(raised.value)
     assert "questoin" in str(raised.value)
+
+
+def test_a_folder_is_no_experiment_file(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match="this is a folder; name an experiment file"):
+        load_experiment(tmp_path)
 
 
 def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:

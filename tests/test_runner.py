@@ -231,6 +231,22 @@ def test_a_notebook_without_a_needed_parameter_is_refused_before_the_start(folde
     assert not (folder / "mlflow.db").exists()
 
 
+def test_data_that_cannot_be_right_are_told_once_before_anything_is_started(folder: Path) -> None:
+    own = "{path: own.csv, rating: stars, timestamp: null}\nevaluation: {relevance_threshold: 4}"
+    text = YAML.replace("{name: synthetic-small}", own).replace("temporal_user", "random_user")
+    (folder / "tried.yaml").write_text(text, encoding="utf-8")
+    rows = [f"u{user},i{(user + step) % 9},{3 + (user == step)}" for user in range(20) for step in range(5)]
+    for wrong, message in (
+        ([*rows, "u1,i8,"], r"own\.csv, line 102: column 'stars' has no value"),
+        ([row[:-1] + "3" for row in rows], r"relevance_threshold is 4, but the test ratings .* end at 3"),
+    ):
+        (folder / "own.csv").write_text("\n".join(["user_id,item_id,stars", *wrong]), encoding="utf-8")
+        with pytest.raises(ValueError, match=message):
+            _run(folder)
+    assert not tracking.store_exists()
+    assert not (folder / "outputs").exists()
+
+
 def test_changes_of_the_command_line_reach_the_notebooks(folder: Path) -> None:
     (folder / "r.csv").write_text("user_id,item_id,rating,timestamp\n1,2,3,4\n", encoding="utf-8")
     for dataset in ("{name: synthetic-small}", "{path: r.csv}"):

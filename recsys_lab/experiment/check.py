@@ -8,16 +8,22 @@ from collections.abc import Iterable, Iterator
 from recsys_lab.algorithms.base import RatingPredictor
 from recsys_lab.algorithms.catalogue import make_algorithm
 from recsys_lab.algorithms.hybrid import all_parts
+from recsys_lab.data.datasets import SYNTHETIC
+from recsys_lab.data.filters import FILTERS
+from recsys_lab.data.published import DATASETS
 from recsys_lab.experiment.datasets import FixedDataset, NamedDataset
 from recsys_lab.experiment.expand import grid, labels
-from recsys_lab.experiment.models import FAMILIES, AlgorithmSpec, Experiment
-from recsys_lab.metrics.definitions import parse_metric
-from recsys_lab.splits import STRATEGIES
+from recsys_lab.experiment.models import FAMILIES, AlgorithmSpec, EvaluationSpec, Experiment
+from recsys_lab.metrics.definitions import METRICS, parse_metric
+from recsys_lab.splits import STRATEGIES, check_share
+
+PER_USER = {"ranking": ("ranking", "list", "score"), "rating": ("rating",)}  # kinds of metrics with a value a user
 
 
 def mistakes(experiment: Experiment) -> list[str]:
     """One line for each mistake: the key, what was found and what would be right."""
     found = [
+        *_dataset(experiment),
         *_families(experiment),
         *_splits(experiment),
         *_metrics(experiment),
@@ -33,6 +39,19 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ "; did you mean 'x'?" when something known is near, else ""."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _dataset(experiment: Experiment) -> Iterator[str]:
+    dataset = experiment.dataset
+    if isinstance(dataset, FixedDataset):
+        return
+    if isinstance(dataset, NamedDataset) and not dataset.name.startswith("synthetic-") and dataset.name not in DATASETS:
+        names = (*SYNTHETIC, *DATASETS)
+        near = did_you_mean(dataset.name, names)
+        yield f"dataset.name: unknown data set {dataset.name!r}{near}; known: {', '.join(names)}; an own file has path"
+    for name in dataset.filters:
+        if name not in FILTERS:
+            yield f"dataset.filters.{name}: unknown filter{did_you_mean(name, FILTERS)}; known: {', '.join(FILTERS)}"
 
 
 def _families(experiment: Experiment) -> Iterator[str]:
@@ -56,6 +75,11 @@ def _splits(experiment: Experiment) -> Iterator[str]:
                 every = ["strategy", "test", "validation", "seed", *known]
                 every += ["n_folds", "folds"] if spec.strategy == "k_fold" else []
                 yield f"split.{index}.{name}: unknown key{did_you_mean(name, every)}; known: {', '.join(every)}"
+        for name, share in (("test", spec.test), ("validation", spec.validation)):
+            try:
+                check_share(spec.strategy, name, share)
+            except ValueError as error:
+                yield f"split.{index}.{error}"
 
 
 def _metrics(experiment: Experiment) -> Iterator[str]:
@@ -70,6 +94,21 @@ def _metrics(experiment: Experiment) -> Iterator[str]:
             parse_metric(name)
         except ValueError as error:
             yield f"{place}: {error}"
+            return
+    yield from _primary(spec)
+
+
+def _primary(spec: EvaluationSpec) -> Iterator[str]:
+    """The primary metric must be one that is measured, for each user, and that has a better side."""
+    metric, _ = parse_metric(spec.primary)
+    per_user = [name for name, card in METRICS.items() if card.kind in PER_USER[spec.task] and card.better != "neither"]
+    if metric.name not in per_user:
+        yield (
+            f"evaluation.primary: {spec.primary!r} cannot decide between models: it has no value for each user, or "
+            f"neither high nor low is better; right would be one of {', '.join(per_user)}"
+        )
+    elif spec.task == "ranking" and spec.metrics and not {spec.primary, metric.name, "default"} & set(spec.metrics):
+        yield f"evaluation.metrics: the primary metric {spec.primary!r} is not among them; add {metric.name!r}"
 
 
 def _places(experiment: Experiment) -> Iterator[tuple[str, AlgorithmSpec]]:

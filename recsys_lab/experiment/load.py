@@ -84,6 +84,8 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
     if not str(path) or str(path) == ".":
         return experiment_from_text(SMALL_EXPERIMENT, overrides=overrides)
     path = Path(path)
+    if path.is_dir():
+        raise ExperimentError(f"{path}: this is a folder; name an experiment file (YAML) in it")
     if not path.is_file():
         near = sorted(file.name for file in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         raise ExperimentError(f"{path}: no such experiment file{_did_you_mean(path.name, near)}")
@@ -187,6 +189,17 @@ def _default_split(values: dict[str, Any], shown: str) -> None:
         raise ExperimentError(f"{shown}: split: the data set gives train and test files; leave split out")
 
 
+# pydantic's messages that speak of Python types, in the words of a YAML file
+_RIGHT = {
+    "tuple_type": "expected a list, such as [a, b]",
+    "dict_type": "expected keys with values below it (key: value)",
+    "model_type": "expected keys with values below it (key: value)",
+    "model_attributes_type": "expected keys with values below it (key: value)",
+    "string_type": "expected text (numbers as text stand in quotes)",
+    "string_pattern_mismatch": "expected letters, digits and the signs _ . - only",
+}
+
+
 def _explain(error: ValidationError) -> Iterable[str]:
     for detail in error.errors(include_url=False):
         tags = {"named", "file", "fixed"}
@@ -199,7 +212,8 @@ def _explain(error: ValidationError) -> Iterable[str]:
         elif detail["type"] == "value_error":
             yield f"{shown}: {detail['ctx']['error']}"
         else:
-            yield f"{shown}: {detail['msg']}; found {detail['input']!r:.80}"
+            right = _RIGHT.get(detail["type"], detail["msg"])
+            yield f"{shown}: {right}; found {detail['input']!r:.80}"
 
 
 def _known_keys(parents: tuple[int | str, ...]) -> list[str]:

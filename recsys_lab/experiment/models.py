@@ -170,6 +170,8 @@ class Experiment(Strict):
     @field_validator("split", mode="before")
     @classmethod
     def _one_split_or_a_list(cls, value: Any) -> Any:
+        if isinstance(value, (list, tuple)) and not value:
+            raise ValueError("split is empty; leave it out for temporal_global, or name a strategy")
         return value if isinstance(value, (list, tuple)) else [value]
 
     @field_validator("families")

@@ -19,6 +19,7 @@ from recsys_lab.runner.plan import (
     write_resolved,
 )
 from recsys_lab.runner.pool import Outcome, Pool, cores
+from recsys_lab.trials import try_data
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,14 @@ def run_experiment(
     for job in planned:  # a misspelt or missing parameter shows now, not after minutes
         coerce(read_parameters(job.source), job.parameters, job.source.name)
     say(describe(experiment, planned))
+    finished = _finished(experiment, planned)
+    todo = [job for job in planned if not _is_done(job, finished)]
+    if todo:
+        try_data(experiment)  # wrong rows are told once, not by every notebook
     tracking.init_store(experiment.name)
     closed = tracking.close_stale_runs([experiment.name])
     if closed:
         say(f"  closed {len(closed)} runs that a killed process had left open")
-    finished = _finished(experiment, planned)
-    todo = [job for job in planned if not _is_done(job, finished)]
     n_workers = max(1, min(jobs or cores(), len(todo) or 1))
     if len(todo) < len(planned):
         say(f"  {len(planned) - len(todo)} of {len(planned)} notebooks are finished already")

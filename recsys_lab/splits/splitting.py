@@ -142,12 +142,7 @@ def _check(
         instead = "random_user" if chosen.per_user else "random"
         raise ValueError(f"split {strategy!r} needs timestamps and the data have none; use {instead!r} instead")
     for name, share in (("test", test), ("validation", validation)):
-        if isinstance(share, bool) or not isinstance(share, (int, float)):
-            raise TypeError(f"{name} must be a number; found {share!r}")
-        whole = chosen.counts_rows and share >= 1 and share == int(share)
-        if not (0 < share < 1 or whole or (name == "validation" and share == 0)):
-            more = " or a whole number of rows a user" if chosen.counts_rows else ""
-            raise ValueError(f"{name} must be a share between 0 and 1{more}; found {share}")
+        check_share(strategy, name, share)
     _check_whole("seed", seed, 0, 2**32 - 1)
     if "min_train" in asked:
         _check_whole("min_train", asked["min_train"], 0, 2**31 - 1)
@@ -156,6 +151,17 @@ def _check(
     if "n_folds" in asked:
         _check_whole("n_folds", asked["n_folds"], 2, len(data))
         _check_whole("fold", asked["fold"], 0, asked["n_folds"] - 1)
+
+
+def check_share(strategy: str, name: str, share: Any) -> None:
+    """ValueError or TypeError unless ``share`` may be the ``name`` ("test" or "validation") of the strategy."""
+    if isinstance(share, bool) or not isinstance(share, (int, float)):
+        raise TypeError(f"{name} must be a number; found {share!r}")
+    counts_rows = STRATEGIES[strategy].counts_rows
+    whole = counts_rows and share >= 1 and share == int(share)
+    if not (0 < share < 1 or whole or (name == "validation" and share == 0)):
+        more = " or a whole number of rows a user" if counts_rows else ""
+        raise ValueError(f"{name} must be a share between 0 and 1{more}; found {share}")
 
 
 def _check_whole(name: str, value: Any, low: int, high: int) -> None:

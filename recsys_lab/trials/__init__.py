@@ -30,7 +30,7 @@ of the experiment from MLflow; without, it runs the small experiment itself (``o
 By hand in JupyterLab logging is off and nothing is left behind: no database, no folder, no lock.
 """
 
-from recsys_lab.trials.prepare import load_data, make_splits
+from recsys_lab.trials.prepare import load_data, make_splits, try_data
 from recsys_lab.trials.published import Checked, check_published, published_files
 from recsys_lab.trials.work import FamilyWork, open_family
 
@@ -42,4 +42,5 @@ __all__ = [
     "make_splits",
     "open_family",
     "published_files",
+    "try_data",
 ]

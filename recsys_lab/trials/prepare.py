@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from recsys_lab.data.interactions import Interactions
-from recsys_lab.experiment import Experiment, FileDataset, FixedDataset
+from recsys_lab.experiment import Experiment, FileDataset, FixedDataset, NamedDataset
 from recsys_lab.splits import Split, fixed_split, split
 
 
@@ -49,6 +49,27 @@ def make_splits(experiment: Experiment, index: int, fold: int = -1, data: Intera
         return [split(data, spec.strategy, test=spec.test, **common)]
     folds = spec.chosen_folds if fold == -1 else (fold,)
     return [split(data, "k_fold", fold=number, n_folds=spec.fold_count, **common) for number in folds]
+
+
+def try_data(experiment: Experiment) -> None:
+    """Load the data and make the first part of each split, then let them go: what is wrong shows before any model.
+
+    Also fetches and prepares a published data set once, where its progress is seen. Generated data cannot be wrong and
+    are not made. Raises what ``load_data`` and ``make_splits`` raise, and ValueError when no test row is relevant.
+    """
+    if isinstance(experiment.dataset, NamedDataset) and experiment.dataset.name.startswith("synthetic-"):
+        return
+    data = None if isinstance(experiment.dataset, FixedDataset) else load_data(experiment)
+    threshold = experiment.evaluation.relevance_threshold
+    for index, spec in enumerate(experiment.split):
+        part = make_splits(experiment, index, -1 if spec.chosen_folds[0] is None else spec.chosen_folds[0], data)[0]
+        if experiment.evaluation.task == "ranking" and threshold is not None:
+            best = float(part.test.ratings.max())
+            if best < threshold:
+                raise ValueError(
+                    f"evaluation.relevance_threshold is {threshold:g}, but the test ratings of split {index} "
+                    f"({spec.strategy}) end at {best:g}, so nothing would be relevant; choose a lower threshold"
+                )
 
 
 def _fixed(experiment: Experiment, dataset: FixedDataset) -> Split:
