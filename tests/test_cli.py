@@ -68,9 +68,9 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(tmp_path: Path, capsys: py
         (["run", "typed.yaml", "--jobs", "none"], "1, 2, ... or auto"),
         (["run", "typed.yaml", "--seeds", "-1"], ""),
         (["run", "typed.yaml", "extra"], "unknown argument extra"),
-        (["rnu", "typed.yaml"], "invalid choice"),
+        (["rnu", "typed.yaml"], "did you mean run?"),
         (["ui", "--port", "0"], "is no port"),
-        (["leaderboard", "typed.yaml", "--format", "word"], "invalid choice"),
+        (["leaderboard", "typed.yaml", "--format", "latx"], "did you mean latex?"),
     ],
 )
 def test_wrong_use_is_exit_code_2_and_a_hint(
@@ -80,6 +80,14 @@ def test_wrong_use_is_exit_code_2_and_a_hint(
         main(arguments)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_wrong_value_is_no_misspelt_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "typed.yaml", "--jobs", "0"])
+    said = capsys.readouterr().err
+    assert "right would be 1, 2, ... or auto" in said
+    assert "did you mean" not in said
 
 
 @pytest.mark.parametrize(

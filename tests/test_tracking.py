@@ -106,6 +106,20 @@ def test_a_trial_comes_back_to_the_last_digit(tmp_path: Path) -> None:
     assert set(sweep) == {trial.trial_id for trial in work.trials}
 
 
+def test_results_are_found_after_the_folder_was_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/before/mlflow.db")
+    (tmp_path / "before").mkdir()
+    measured = open_family("", family="content_based", log=True).run(progress=False)
+    (tmp_path / "before").rename(tmp_path / "after")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/after/mlflow.db")
+    again = open_family("", family="content_based", log=True)
+    loaded = again.run(progress=False)
+    assert again.algorithms == {}  # nothing was fitted
+    assert {label: one.per_user["ndcg@10"].sum() for label, one in loaded.items()} == {
+        label: one.per_user["ndcg@10"].sum() for label, one in measured.items()
+    }
+
+
 def test_a_trial_whose_files_were_deleted_is_done_again(tmp_path: Path) -> None:
     open_family("", family="content_based", log=True).run(progress=False)
     for file in (tmp_path / "mlartifacts").rglob("summary.json"):

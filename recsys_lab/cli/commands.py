@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from argparse import Namespace
@@ -45,7 +46,7 @@ def do_run(given: Namespace) -> int:
         print(f"\n{len(report.failures)} failed:", file=sys.stderr)
         for line in report.failures:
             print(f"  {line}", file=sys.stderr)
-        print("The others are finished. Run the same command again to retry only these.", file=sys.stderr)
+        print("Run the same command again to retry only these; what is finished is kept.", file=sys.stderr)
     return report.exit_code
 
 
@@ -77,7 +78,7 @@ def _show_leaderboard(experiment: Experiment, run: tracking.Run | None) -> None:
     print(f"Notebooks {os.path.relpath(files[0].parent)}{os.sep}*.html")
     print(f"MLflow    {_link(experiment, 'http://127.0.0.1:5000')}")
     if tracking.tracking_uri().startswith("sqlite:") and experiment.path:
-        print(f"          (start it with: make ui, or recsys-lab ui {os.path.relpath(experiment.path)})")
+        print(f"          (start it with: make ui, or recsys-lab ui {shlex.quote(os.path.relpath(experiment.path))})")
 
 
 def _link(experiment: Experiment, base: str) -> str:

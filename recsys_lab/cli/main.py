@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -27,11 +28,11 @@ class _Parser(argparse.ArgumentParser):
         from difflib import get_close_matches
 
         known = [option for action in self._actions for option in action.option_strings]
-        for word in message.split():
-            near = get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.7) if word.startswith("--") else []
-            if near and near[0] != word:
-                message += f"; did you mean {near[0]}?"
-                break
+        known += [str(choice) for action in self._actions for choice in action.choices or ()]
+        wrong = re.search(r"invalid choice: '(.*?)'|^(?:unknown|unrecognized) arguments?:? (--[^\s=]+)", message)
+        near = get_close_matches(wrong[1] or wrong[2], known, n=1) if wrong else []
+        if near:
+            message += f"; did you mean {near[0]}?"
         self.exit(2, f"{self.prog}: {message}\nSee: {self.prog} --help\n")
 
 

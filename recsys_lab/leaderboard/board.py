@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ def build(experiment: Experiment | Path | str) -> Leaderboard:
     if not finished:
         raise LookupError(
             f"no finished trial of {spec.name!r} ({len(trials)} planned); "
-            f"run it first: recsys-lab run {spec.path or 'FILE'}"
+            f"run it first: recsys-lab run {shlex.quote(str(spec.path or 'FILE'))}"
         )
     tables = []
     for split in sorted({trial.split for trial in trials}):

@@ -134,9 +134,7 @@ def _init_store(uri: str, experiment: str) -> str:
 
 def experiment_id(experiment: str) -> str | None:
     """The id of an experiment, or None; creates nothing."""
-    if not store_exists():
-        return None
-    found = client().get_experiment_by_name(experiment)
+    found = client().get_experiment_by_name(experiment) if store_exists() else None
     return None if found is None else str(found.experiment_id)
 
 
@@ -225,10 +223,12 @@ def files_of(run: Run, path: str) -> Path:
     """A local folder or file of a run's artifact; fetched when the store is elsewhere. FileNotFoundError when gone."""
     uri = run.artifact_uri
     if uri.startswith("file://") or "://" not in uri:
-        local = Path(url2pathname(urlparse(uri).path) if uri.startswith("file://") else uri) / path
-        if not local.exists():
-            raise FileNotFoundError(f"{local}: the artifact of run {run.name!r} is gone")
-        return local
+        written = Path(url2pathname(urlparse(uri).path) if uri.startswith("file://") else uri)
+        beside = local_folder().joinpath("mlartifacts", *written.parts[-3:])  # the folder was moved with its database
+        for place in (written / path, beside / path):
+            if place.exists():
+                return place
+        raise FileNotFoundError(f"{written / path}: the artifact of run {run.name!r} is gone")
     from mlflow.artifacts import download_artifacts
 
     target = tempfile.mkdtemp(prefix="recsys_lab_")
