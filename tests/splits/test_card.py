@@ -20,7 +20,8 @@ def test_leak_share_is_the_share_of_pairs_in_the_wrong_order(strategy, seed, fra
     cut = split(Interactions.from_frame(frame_of(seed)), strategy, seed=seed)
     pairs = cut.train.timestamps[:, None] > cut.test.timestamps[None, :]
     assert cut.card.future_leak_share == pytest.approx(pairs.mean())
-    assert (cut.card.future_leak_share == 0) == (strategy == "temporal_global")
+    if strategy == "temporal_global":  # the others may be in order too, by chance
+        assert cut.card.future_leak_share == 0
 
 
 def test_without_times_the_leak_is_not_known(frame_of):
