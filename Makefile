@@ -24,7 +24,7 @@ else
   PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 endif
 
-.PHONY: help compare test lint lab ui leaderboard published notebooks-refresh docs setup setup-dev setup-extras clean
+.PHONY: help compare test lint lab ui leaderboard published bench notebooks-refresh docs setup setup-dev setup-extras clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ ui: $(RUN_STAMP)  ## open the MLflow page of the experiment (EXPERIMENT=...)
 
 published: $(RUN_STAMP)  ## check the published numbers (needs RECSYS_LAB_DATA)
 	$(BIN)/recsys-lab published $(ARGS)
+
+bench: $(RUN_STAMP)  ## run each kernel beside its peers (QUICK=1: small data; docs/performance.md)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
 
 notebooks-refresh: $(DEV_STAMP)  ## run the notebooks' checked cells again and store their outputs
 	$(BIN)/python tests/notebooks/refresh.py

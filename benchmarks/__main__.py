@@ -1,4 +1,4 @@
-"""``python -m benchmarks`` measures; ``--quick`` on small data; ``--docs`` writes the last full report into the docs."""
+"""``python -m benchmarks`` measures; ``--quick`` on small data; ``--docs`` writes the last full report into docs."""
 
 from __future__ import annotations
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from benchmarks.table import Bench, Row
 
-HEADER = (
-    "| work | s | MB | best peer | s | ratio | all peers | target | verdict |\n|---|---|---|---|---|---|---|---|---|"
-)
+COLUMNS = ("work", "s", "MB", "best peer", "s", "ratio", "CPU ratio", "all peers", "target", "verdict")
+HEADER = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
 CHECKS = {
     "recall": "recall@10",
     "lists": "share of items listed by a peer and not by us",
@@ -38,6 +38,7 @@ def _record(
         "peers": peers,
         "best": best,
         "ratio": ratio,
+        "cpu_ratio": peers[best]["cpu"] / ours["cpu"] if best and ours["cpu"] > 0 else float("nan"),
         "target": target(row),
         "misses": misses(row, ours, ratio, checked),
         "check": checked,
@@ -91,18 +92,25 @@ def _machine(report: dict[str, Any]) -> list[str]:
         f"{report['date']}; {machine['cpu']}, {machine['cores']} cores, {report['threads']} threads a side; "
         f"load average {report['load_before']} before and {report['load_after']} after; Python {machine['python']}; "
         f"data {report['data']['ranking']} (ratings: {report['data']['ratings']}); {versions}.",
-        "Medians of interleaved rounds, warm. MB: greatest rise of the resident memory. Ratio: best peer's median / ours, "
-        "the best being the fastest that is there.",
+        "Medians of interleaved rounds, warm. MB: greatest rise of the resident memory. Ratio: best peer's median / "
+        "ours, the best being the fastest that is there. CPU ratio: the same of CPU seconds, which a busy machine "
+        "hardly moves (unless threads spin).",
     ]
 
 
 def _line(record: dict[str, Any]) -> str:
     if "failed" in record:
-        return f"| {record['title']} | failed: {record['failed']} | | | | | | | **failed** |"
+        return f"| {record['title']} | failed: {record['failed']} | | | | | | | | **failed** |"
     ours, peers, best = record["ours"], record["peers"], record["best"]
     every = ", ".join(f"{label} {found['s']:.3g} s / {found['mb']:.0f} MB" for label, found in peers.items())
     every += "".join(f", {label} missing" for label in record["missing"])
-    compared = f"{best} | {peers[best]['s']:.3g} | {record['ratio']:.2f}" if best else " | | "
+    compared = " | | | "
+    if best:
+        compared = f"{best} | {peers[best]['s']:.3g} | {record['ratio']:.2f} | {_or_blank(record['cpu_ratio'])}"
     verdict = "met" if not record["misses"] else "**missed**: " + "; ".join(record["misses"])
     cells = f"{ours['s']:.3g} | {ours['mb']:.0f} | {compared} | {every} | {record['target']} | {verdict}"
     return f"| {record['title']} | {cells} |"
+
+
+def _or_blank(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else ""

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.peers import HERE
 from benchmarks.table import Contender
 
-Measured = dict[str, dict[str, float]]  # phase -> {"s": seconds, "mb": rise of the peak memory}
+Measured = dict[str, dict[str, float]]  # phase -> {"s": seconds, "cpu": of all threads, "mb": rise of the peak memory}
 
 
 class Failed(RuntimeError):
@@ -102,10 +102,11 @@ def take_turns(runners: dict[str, Runner], rounds: int) -> tuple[dict[str, list[
 
 
 def medians(measured: list[Measured]) -> Measured:
-    """Per phase: median and least seconds, the greatest memory."""
+    """Per phase: median and least seconds, median CPU seconds, the greatest memory."""
     summary = {}
     for phase in measured[0]:
         seconds = [one[phase]["s"] for one in measured]
         memory = max(one[phase]["mb"] for one in measured)
-        summary[phase] = {"s": median(seconds), "s_min": min(seconds), "mb": memory}
+        busy = median(one[phase]["cpu"] for one in measured)
+        summary[phase] = {"s": median(seconds), "s_min": min(seconds), "cpu": busy, "mb": memory}
     return summary

@@ -1,8 +1,8 @@
 """A process that holds one contender: ``python benchmarks/worker.py SIDE JOB FOLDER``, commands on standard input.
 
-"run" does the job once and answers {phase: {"s": seconds, "mb": rise of the peak memory}}; "result PATH" writes what
-the job led to; anything that fails is answered as {"error": text}. The process waits between commands and costs
-nothing then, so that two contenders take turns, each warm.
+"run" does the job once and answers {phase: {"s": seconds, "cpu": seconds of all threads, "mb": rise of the peak
+memory}}; "result PATH" writes what the job led to; anything that fails is answered as {"error": text}. The process
+waits between commands and costs nothing then, so that contenders take turns, each warm.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ def main(arguments: list[str]) -> None:
 
 
 def run_once(phases: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Seconds and rise of the peak memory of each phase; a phase may measure itself and return a dict of both."""
+    """Seconds, CPU seconds and rise of the peak memory of each phase; a phase may return numbers of its own."""
     measured = {}
     for name, phase in phases.items():
         gc.collect()
         before = reset_peak()
-        start = time.perf_counter()
+        busy, start = time.process_time(), time.perf_counter()
         own = phase()
-        seconds = time.perf_counter() - start
-        measured[name] = {"s": seconds, "mb": max(0.0, peak_mb("VmHWM") - before)}
+        seconds, busy = time.perf_counter() - start, time.process_time() - busy
+        measured[name] = {"s": seconds, "cpu": busy, "mb": max(0.0, peak_mb("VmHWM") - before)}
         if isinstance(own, dict):
-            measured[name] |= own
+            measured[name] |= {"cpu": float("nan"), **own}
     return measured
 
 

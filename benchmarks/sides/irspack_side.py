@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from irspack import CosineKNNRecommender, DenseSLIMRecommender, IALSRecommender
-from irspack.utils import retrieve_recommend_from_score
+from irspack.utils.id_mapping import retrieve_recommend_from_score
 
 from benchmarks.inputs import THREADS, Inputs, Job
 
