@@ -1,4 +1,7 @@
-"""``python -m benchmarks`` measures; ``--quick`` on small data; ``--docs`` writes the last full report into docs."""
+"""``python -m benchmarks`` measures; ``--quick`` on small data; ``--docs`` writes the last full report into docs.
+
+The report is stored after each bench. ``--only`` measures some anew and keeps the other rows of the stored report.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +42,7 @@ def main() -> None:
         return
     chosen = select(options.only)
     rounds = options.rounds or (2 if options.quick else None)
-    found = measure(chosen, quick=options.quick, rounds=rounds, threads=options.threads)
-    if options.only:
-        stored = stored.with_name(f"{stored.stem}-some.json")
-    stored.parent.mkdir(parents=True, exist_ok=True)
-    stored.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    found = measure(chosen, stored, quick=options.quick, rounds=rounds, threads=options.threads)
     print(report.table(found))
     print(f"\nStored in {stored.relative_to(ROOT)}")
 
@@ -58,29 +57,36 @@ def select(names: str) -> list[Bench]:
     return [known[name] for name in wanted] or list(BENCHES)
 
 
-def measure(chosen: list[Bench], *, quick: bool, rounds: int | None, threads: int) -> dict[str, Any]:
-    """The report: machine, date, rows."""
+def measure(chosen: list[Bench], stored: Path, *, quick: bool, rounds: int | None, threads: int) -> dict[str, Any]:
+    """The report: machine, peers, rows with date and load; other rows of ``stored`` stay where they were made alike."""
     from benchmarks.prepare import names, prepare
 
     peers = {c.peer: environment(c.peer) for bench in chosen for c in bench.contenders}
-    rows: list[dict[str, Any]] = []
+    found = merged(stored, {"machine": machine(), "threads": threads, "data": names(quick)}, chosen)
+    found["peers"] |= {name: one.version for name, one in peers.items() if name}
+    order = [bench.name for bench in BENCHES]
     with tempfile.TemporaryDirectory(prefix="bench_") as scratch:
         folder = Path(scratch)
         prepare(folder, quick)
-        before = _load()
         for bench in chosen:
             print(f"{bench.name} ...", flush=True)
-            rows += _bench(bench, peers, folder, rounds or bench.rounds, threads)
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": machine(),
-        "threads": threads,
-        "load_before": before,
-        "load_after": _load(),
-        "data": names(quick),
-        "peers": {name: found.version for name, found in peers.items() if name},
-        "rows": rows,
-    }
+            before = _load()
+            rows = _bench(bench, peers, folder, rounds or bench.rounds, threads)
+            found["rows"] += [{**row, "date": time.strftime("%Y-%m-%d"), "load": [before, _load()]} for row in rows]
+            found["rows"].sort(key=lambda row: order.index(row["bench"]))
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            stored.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return found
+
+
+def merged(stored: Path, conditions: dict[str, Any], chosen: list[Bench]) -> dict[str, Any]:
+    """A report with the rows of ``stored`` that are not measured anew, none if it was made under other conditions."""
+    if stored.is_file():
+        before = json.loads(stored.read_text(encoding="utf-8"))
+        if all(before.get(name) == value for name, value in conditions.items()):
+            again = {bench.name for bench in chosen}
+            return {**before, "rows": [row for row in before["rows"] if row["bench"] not in again]}
+    return {**conditions, "peers": {}, "rows": []}
 
 
 def _bench(

@@ -87,10 +87,12 @@ def table(report: dict[str, Any]) -> str:
 
 def _machine(report: dict[str, Any]) -> list[str]:
     machine = report["machine"]
+    loads = [load for record in report["rows"] for load in record["load"]]
+    dates = " to ".join(sorted({min(dates := [r["date"] for r in report["rows"]]), max(dates)}))
     versions = ", ".join(f"{name} {version}" for name, version in report["peers"].items() if version)
     return [
-        f"{report['date']}; {machine['cpu']}, {machine['cores']} cores, {report['threads']} threads a side; "
-        f"load average {report['load_before']} before and {report['load_after']} after; Python {machine['python']}; "
+        f"{dates}; {machine['cpu']}, {machine['cores']} cores, {report['threads']} threads a side; "
+        f"load average {min(loads)} to {max(loads)} before and after the rows; Python {machine['python']}; "
         f"data {report['data']['ranking']} (ratings: {report['data']['ratings']}); {versions}.",
         "Medians of interleaved rounds, warm. MB: greatest rise of the resident memory. Ratio: best peer's median / "
         "ours, the best being the fastest that is there. CPU ratio: the same of CPU seconds, which a busy machine "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -132,23 +133,21 @@ def test_the_table_names_the_best_peer_and_those_missing() -> None:
     rows = rows_of(bench, found, checked, {"gone": "no wheel"})
     assert (rows[0]["best"], rows[0]["ratio"], rows[0]["misses"]) == ("peer", 2.0, [])
     report = {
-        "date": "2030-01-01",
         "machine": {"cpu": "a processor", "cores": 2, "python": "3.11"},
         "threads": 2,
-        "load_before": 0.1,
-        "load_after": 0.2,
         "data": {"ranking": "synthetic-1m", "ratings": "synthetic-100k"},
         "peers": {"peer": "1.0"},
-        "rows": rows,
+        "rows": [{**row, "date": "2030-01-01", "load": [0.5, 0.25]} for row in rows],
     }
     text = table(report)
     assert "| toy work | 2 | 1 | peer | 4 | 2.00 | 2.00 |" in text
     assert "gone missing" in text
+    assert "2030-01-01; a processor, 2 cores, 2 threads a side; load average 0.25 to 0.5" in text
     assert "Missing peers: gone (no wheel)." in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in lines}) == 1
     failed = rows_of(bench, {}, checked, {"recsys_lab": "broken"})
-    line = table({**report, "rows": failed}).splitlines()[5]
+    line = table({**report, "rows": [{**failed[0], "date": "2030-01-01", "load": [1, 1]}]}).splitlines()[5]
     assert "failed: broken" in line
     assert line.count("|") == lines[0].count("|")
 
@@ -177,3 +176,13 @@ def test_the_table_of_benches_is_sound() -> None:
 def test_the_page_has_a_place_for_the_table() -> None:
     text = command.PAGE.read_text(encoding="utf-8")
     assert block(replace_block(text, "performance", "| a |"), "performance").strip() == "| a |"
+
+
+def test_rows_measured_again_replace_the_stored_ones_and_others_stay(tmp_path: Path) -> None:
+    conditions = {"machine": {"cores": 2}, "threads": 2, "data": {}}
+    stored = tmp_path / "full.json"
+    assert command.merged(stored, conditions, [])["rows"] == []
+    stored.write_text(json.dumps({**conditions, "peers": {"a": "1"}, "rows": [{"bench": "ials"}, {"bench": "ease"}]}))
+    chosen = command.select("ials")
+    assert command.merged(stored, conditions, chosen)["rows"] == [{"bench": "ease"}]
+    assert command.merged(stored, {**conditions, "threads": 1}, chosen)["rows"] == []
