@@ -13,7 +13,7 @@ from recsys_lab.algorithms.entries.content import CONTENT
 from recsys_lab.algorithms.entries.entry import Entry, Family, Need, Range
 from recsys_lab.algorithms.entries.factorization import FACTORIZATION
 from recsys_lab.algorithms.entries.neural import NEURAL
-from recsys_lab.algorithms.hyper_parameters import did_you_mean
+from recsys_lab.algorithms.hyper_parameters import did_you_mean, require_types
 
 __all__ = ["CATALOGUE", "Entry", "Family", "Need", "Range", "algorithm_class", "make_algorithm", "markdown_table"]
 
@@ -24,8 +24,9 @@ CATALOGUE: dict[str, Entry] = {**BASELINES, **COLLABORATIVE, **CONTENT, **FACTOR
 def make_algorithm(name: str, **hyper_parameters: Any) -> Algorithm:
     """An algorithm by its name in ``CATALOGUE``, or an own one as "package.module:Class" (found on sys.path).
 
-    Raises ValueError for an unknown name or hyper-parameter, ImportError with the command to type where an optional
-    library is missing, TypeError where an own class is no ``Algorithm``. Values are checked by ``fit``.
+    Raises ValueError for an unknown name or hyper-parameter and for a value of another type, ImportError with the
+    command to type where an optional library is missing, TypeError where an own class is no ``Algorithm``. The range of
+    values is checked by ``fit``.
     """
     algorithm = algorithm_class(name)
     known = list(inspect.signature(algorithm).parameters)
@@ -34,6 +35,10 @@ def make_algorithm(name: str, **hyper_parameters: Any) -> Algorithm:
             listed = ", ".join(known) or "none"
             hint = did_you_mean(parameter, known) or "."
             raise ValueError(f"{name} has no hyper-parameter {parameter!r}{hint} It has: {listed}")
+    try:
+        require_types(algorithm, hyper_parameters)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     return algorithm(**hyper_parameters)
 
 

@@ -27,7 +27,8 @@ def test_it_ends_with_what_to_add(tmp_path: Path) -> None:
     names: dict[str, object] = {}
     exec(first, names)
     names["experiment"] = str(tmp_path / "own.yaml")
-    with warnings.catch_warnings(), pytest.raises(ValueError, match=r"the items have no attributes.*dataset\.items"):
-        for cell in others:
-            exec(cell, names)
+    with warnings.catch_warnings():
+        exec(others[0] + "\n" + others[1], names)
+        with pytest.raises(ValueError, match=r"the items have no attributes.*dataset\.items"):
+            exec(others[2], names)
     assert list(names["evaluations"]) == ["Popularity"]  # type: ignore[call-overload]
