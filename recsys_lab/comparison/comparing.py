@@ -62,6 +62,10 @@ class Comparison:
     values: pd.DataFrame
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        shown = self.table[["rank_group", "mean", "low", "high", "difference", "p_holm", "verdict"]]
+        return f"Comparison by {self.primary}, differences to {self.best_baseline}\n{shown.to_string()}"
+
     def all_pairs(self) -> pd.DataFrame:
         """Every pair of models: difference (first - second) with interval, p, and p_holm over all pairs."""
         pairs = list(combinations(self.values.columns, 2))
@@ -220,6 +224,10 @@ def _direction(primary: str) -> bool:
 
 
 def _check_names(evaluations: Evaluations, baselines: Sequence[str], references: Sequence[str]) -> None:
+    if not isinstance(evaluations, Mapping):
+        raise TypeError(
+            f"compare needs a dict from the model's name to its evaluation; found a {type(evaluations).__name__}"
+        )
     if not evaluations:
         raise ValueError("compare needs at least one evaluation; found none")
     for role, names, usual in (("baseline", baselines, BASELINES), ("reference", references, REFERENCES)):

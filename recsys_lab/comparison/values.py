@@ -67,6 +67,9 @@ def _as_list(name: str, given: Any) -> list[Any]:
     found = list(given) if isinstance(given, list | tuple) else [given]
     if not found:
         raise ValueError(f"model {name!r} has no evaluation")
+    for one in found:
+        if not hasattr(one, "per_user"):
+            raise TypeError(f"model {name!r} needs what evaluate returns; found a {type(one).__name__}")
     return found
 
 

@@ -86,3 +86,6 @@ class RankedLists:
 
     def __len__(self) -> int:
         return len(self.users)
+
+    def __repr__(self) -> str:
+        return f"RankedLists({len(self):,} users, k = {self.k})"

@@ -6,8 +6,11 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from recsys_lab.evaluation.candidates import GivenCandidates, resolve_candidates
 from recsys_lab.evaluation.cost import Cost, PeakMemory
@@ -56,20 +59,46 @@ def evaluate(
     Memory beyond the model, the histories and the results: batch_size × n_items × 4 bytes for the scores of a batch
     (twice that with "pessimistic"). Raises ValueError as the parts do: scores NaN or +inf, unknown metrics, ids, ...
     """
+    _check_arguments(algorithm, split, cutoffs)
     if task == "ranking":
         given: dict[str, Any] = {"cutoffs": cutoffs, "metrics": metrics, "relevance_threshold": relevance_threshold}
         given |= {"exclude_seen": exclude_seen, "tie_seed": tie_seed, "tie_policy": tie_policy}
         protocol = ranking_protocol(split.train.catalogue, resolve_candidates(candidates, split), **given)
-        result = _evaluate_ranking(algorithm, split, protocol, batch_size, fit)
+        with _told_if_not_fitted(algorithm, fit):
+            result = _evaluate_ranking(algorithm, split, protocol, batch_size, fit)
     elif task != "rating":
         raise ValueError(f"task is 'ranking' or 'rating'; found {task!r}")
     elif metrics is not None:
         raise ValueError(f"metrics are chosen for rankings only, ratings have all of their own; found {metrics}")
     else:
-        result = _evaluate_ratings(algorithm, split, rating_fallback, fit)
+        with _told_if_not_fitted(algorithm, fit):
+            result = _evaluate_ratings(algorithm, split, rating_fallback, fit)
     for note in result.warnings:
         warnings.warn(note, stacklevel=2)
     return result
+
+
+def _check_arguments(algorithm: Any, split: Any, cutoffs: Any) -> None:
+    """TypeError for the slips of a quick try: a name, a class, data that are not split, one cut-off."""
+    if isinstance(algorithm, str | type):
+        name = algorithm if isinstance(algorithm, str) else algorithm.__name__
+        raise TypeError(f"evaluate needs an algorithm; found {algorithm!r}, write make_algorithm({name!r})")
+    if not (hasattr(split, "train") and hasattr(split, "test")):
+        raise TypeError(f"evaluate needs a Split; found {type(split).__name__}, write split(data, strategy)")
+    if not isinstance(cutoffs, Sequence | np.ndarray):
+        raise TypeError(f"cutoffs is a list of numbers; found {cutoffs!r}, write [{cutoffs!r}]")
+
+
+@contextmanager
+def _told_if_not_fitted(algorithm: Algorithm, fit: bool) -> Iterator[None]:
+    try:
+        yield
+    except AttributeError as error:
+        if fit or error.obj is not algorithm or not str(error.name).endswith("_"):
+            raise
+        raise ValueError(
+            f"{type(algorithm).__name__} is not fitted (it has no {error.name}); fit it, or leave out fit=False"
+        ) from error
 
 
 def _evaluate_ranking(

@@ -43,6 +43,12 @@ class Evaluation:
     parameters: dict[str, Any]
     warnings: tuple[str, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        shown = {name: value for name, value in self.summary.items() if name.startswith(("ndcg@", "recall@"))}
+        shown = shown or {name: self.summary[name] for name in ("rmse", "mae") if name in self.summary}
+        values = ", ".join(f"{name} {value:.4f}" for name, value in shown.items())
+        return f"Evaluation({self.algorithm}, {len(self.per_user):,} users: {values or ', '.join(self.metrics)})"
+
     @property
     def metrics(self) -> list[str]:
         """The per-user metrics, in the order of the table."""

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.splits import rules
 from recsys_lab.splits.card import Split, SplitCard, count_parts, find_warnings, future_leak_share, join
@@ -64,7 +66,8 @@ def split(
     Raises ValueError for an unknown strategy or option, a share outside (0, 1), missing times or an empty part.
     """
     chosen = _strategy(strategy)
-    asked = _options(strategy, chosen, options)
+    test, validation, seed = _plain(test), _plain(validation), _plain(seed)
+    asked = {name: _plain(value) for name, value in _options(strategy, chosen, options).items()}
     _check(data, strategy, chosen, test, validation, seed, asked)
     cut = chosen.rule(data, test, seed, "test", asked)
     in_order = asked.get("row_order") == "file"
@@ -136,6 +139,8 @@ def _check(
     seed: int,
     asked: dict[str, Any],
 ) -> None:
+    if not isinstance(data, Interactions):
+        raise TypeError(f"split needs Interactions; found {type(data).__name__}, make them with read_interactions")
     if not len(data):
         raise ValueError("cannot split data without rows")
     if chosen.needs_times and data.timestamps is None:
@@ -151,6 +156,11 @@ def _check(
     if "n_folds" in asked:
         _check_whole("n_folds", asked["n_folds"], 2, len(data))
         _check_whole("fold", asked["fold"], 0, asked["n_folds"] - 1)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, so that a card and a hash do not depend on where a number came from."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def check_share(strategy: str, name: str, share: Any) -> None:
