@@ -78,7 +78,7 @@ def table(report: dict[str, Any]) -> str:
         if record.get("check", {}).get("found") and record["bench"] not in seen:
             seen[record["bench"]] = record["check"]
     for name, checked in seen.items():
-        found = ", ".join(f"{label} {value:.4g}" for label, value in checked["found"].items())
+        found = ", ".join(f"{label} {value:.4g}{_lower(value, checked)}" for label, value in checked["found"].items())
         lines.append(f"* {name}: {CHECKS[checked['kind']]}: {found}{'' if checked['passed'] else ' (**differs**)'}")
     absent = {label: why for record in report["rows"] for label, why in record.get("missing", {}).items()}
     lines += ["", "Missing peers: " + ("; ".join(f"{k} ({v})" for k, v in absent.items()) or "none") + "."]
@@ -112,6 +112,11 @@ def _line(record: dict[str, Any]) -> str:
     verdict = "met" if not record["misses"] else "**missed**: " + "; ".join(record["misses"])
     cells = f"{ours['s']:.3g} | {ours['mb']:.0f} | {compared} | {every} | {record['target']} | {verdict}"
     return f"| {record['title']} | {cells} |"
+
+
+def _lower(value: float, checked: dict[str, Any]) -> str:
+    """Marks a recall that is more than 5 % below the best: other settings, or other work."""
+    return " (lower)" if checked["kind"] == "recall" and value < 0.95 * max(checked["found"].values()) else ""
 
 
 def _or_blank(value: float) -> str:
