@@ -56,6 +56,8 @@ def read_interactions(
     the duplicates policy joined is in ``catalogue.info["filters"]``.
     """
     filters.check_policy(duplicates)
+    if user is None or item is None:
+        raise ValueError("user and item must name columns; only rating and timestamp may be None")
     table, info = _open(path_or_frame, sep, encoding, columns, name)
     roles = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
     frame = _checked(table, roles, ids, time_unit, info)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -38,7 +39,10 @@ def read_table(path: Path, sep: str | None, encoding: str, columns: Sequence[str
     without a header."""
     name = path.name.removesuffix(".gz")
     if name.endswith(PARQUET):
-        table = pq.read_table(path)
+        try:
+            table = pq.read_table(path)
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{path} is no whole Parquet file: {error}") from None
         return from_frame(table.to_pandas(), str(path))
     return _read_text(path, sep or ("\t" if name.endswith(TABS) else ","), encoding, columns)
 
@@ -80,7 +84,10 @@ def _kind(value: Any) -> type | None:
 
 
 def _read_text(path: Path, sep: str, encoding: str, columns: Sequence[str] | None) -> Table:
-    content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is no whole gzip file ({error}); pack it again, or drop .gz from its name") from None
     content = _as_utf8(content, path, encoding)
     if not content.strip():
         raise ValueError(f"{path} is empty; expected a header line and one line for each interaction")
@@ -88,7 +95,9 @@ def _read_text(path: Path, sep: str, encoding: str, columns: Sequence[str] | Non
     names = [name.strip() for name in header]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{path}, line 1: column {twice!r} stands twice in the header; give each column one name")
+        headless = all(name.replace(".", "", 1).isdigit() for name in names)
+        right = "it looks like data: name the columns with columns=[...]" if headless else "give each column one name"
+        raise ValueError(f"{path}, line 1: column {twice!r} stands twice in the header; {right}")
     skipped = 0 if columns is not None else 1
     numbers: list[int] = []
 
@@ -107,6 +116,8 @@ def _as_utf8(content: bytes, path: Path, encoding: str) -> bytes:
     """``content`` in UTF-8; ValueError with the line where it is not in ``encoding``."""
     try:
         text = content.decode(encoding)
+    except LookupError:
+        raise ValueError(f'unknown encoding {encoding!r}; right would be "utf-8", "latin-1", "cp1252", ...') from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         found = f"byte 0x{content[error.start]:02x} in {path}, line {line}, is not {encoding}"

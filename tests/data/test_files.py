@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -231,6 +232,25 @@ def test_latin_1_is_named_with_its_line(tmp_path: Path) -> None:
     assert read(tmp_path, text, encoding="latin-1").catalogue.user_ids.tolist() == ["Ann", "José"]
     with pytest.raises(ValueError, match='starts like UTF-16: pass encoding="utf-16"'):
         read(tmp_path, (HEADER + "1,5,3,10\n").encode("utf-16"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("own.csv.gz", b"user_id,item_id\n", {}, r"own\.csv\.gz is no whole gzip file"),
+        ("own.csv.gz", gzip.compress(b"user_id,item_id\n" * 99)[:-12], {}, r"own\.csv\.gz is no whole gzip file"),
+        ("own.parquet", b"user_id,item_id\n", {}, r"own\.parquet is no whole Parquet file"),
+        ("own.csv", b"user_id,item_id\n1,2\n", {"encoding": "latin-99"}, "unknown encoding 'latin-99'"),
+        ("own.csv", b"user_id,item_id\n1,2\n", {"user": None}, "user and item must name columns"),
+        ("own.csv", b"1,1,3\n2,1,4\n", {}, r"line 1: .* looks like data: name the columns with columns="),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says(
+    tmp_path: Path, name: str, content: bytes, options: dict[str, Any], message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_interactions(tmp_path / name, **options)
 
 
 def test_a_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
