@@ -178,7 +178,7 @@ def weighted_features(
     if features is None:
         raise ValueError(
             f"{name} needs item features and the catalogue of {catalogue.info.get('name', 'these data')!r} has none; "
-            "use data with content (genres, tags, words) or set catalogue.item_features"
+            "use data with content (genres, tags, words), or give a table of the items (items: in an experiment)"
         )
     if kinds is not None:
         features = sparse.csr_matrix(features[:, _columns(catalogue, kinds)])
