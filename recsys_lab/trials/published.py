@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -72,7 +73,7 @@ def check_published(
     say(f"{experiment.name}: {experiment.question}")
     for split in sorted({expected.split for expected in experiment.expected}):
         work = open_family(experiment, family=None, split=split, log=log)
-        work.run()
+        work.run(progress=sys.stderr.isatty())
         for expected in experiment.expected:
             if expected.split == split:
                 checked = _check(work, expected)
