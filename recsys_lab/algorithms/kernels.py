@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from recsys_lab.algorithms.top_k import _sift_down, _tie_hash, _worse
+from recsys_lab.algorithms.top_k import _sift_down, _sort_heap, _tie_hash, _worse
 
 COSINE, SETS, PEARSON = 0, 1, 2
 
@@ -122,11 +122,7 @@ def nearest_rows(queries, q_norms, own, columns, norms, measure, floor, k, n_chu
             if size < k:
                 for root in range(size // 2 - 1, -1, -1):
                     _sift_down(best, hashes, items, root, size)
-            for end in range(size - 1, 0, -1):  # heap sort: the worst goes to the end
-                best[0], best[end] = best[end], best[0]
-                hashes[0], hashes[end] = hashes[end], hashes[0]
-                items[0], items[end] = items[end], items[0]
-                _sift_down(best, hashes, items, 0, end)
+            _sort_heap(best, hashes, items, size)
             _clear(dots, touched, count)
     return rows, found
 
