@@ -30,6 +30,7 @@ LEVELS = {
     "trials": 4,
     "runner": 4,
     "leaderboard": 4,
+    "verification": 4,
     "doctor": 4,
     "docs": 4,
     "cli": 5,

@@ -23,6 +23,7 @@ from recsys_lab.tracking.store import (
     tracking_uri,
 )
 from recsys_lab.tracking.trial_runs import (
+    Outcome,
     begin_trial,
     fail_trial,
     failure_message,
@@ -35,6 +36,7 @@ from recsys_lab.tracking.trial_runs import (
 __all__ = [
     "NOTEBOOK",
     "TRIAL",
+    "Outcome",
     "Run",
     "begin_trial",
     "close_stale_runs",

@@ -7,11 +7,13 @@ import os
 import tempfile
 import traceback
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from recsys_lab.checks import Check
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.evaluation import Evaluation
 from recsys_lab.experiment import Experiment, Trial, code_version, sweep_id
@@ -21,6 +23,7 @@ from recsys_lab.tracking.curves import CURVE, log_curve
 from recsys_lab.tracking.environment import git_tags, versions
 from recsys_lab.tracking.names import TRIAL, run_page, shown_metrics
 from recsys_lab.tracking.store import Run
+from recsys_lab.tuning import TuningRecord
 
 EVALUATION = "evaluation"  # artifact folder of the per-user table, the lists and the means
 
@@ -50,20 +53,24 @@ def begin_trial(experiment: Experiment, trial: Trial) -> Run:
     return store.start_run(experiment.name, trial.run_name, tags)
 
 
-def finish_trial(
-    run: Run,
-    experiment: Experiment,
-    trial: Trial,
-    evaluation: Evaluation,
-    split: Split,
-    data: Interactions,
-    *,
-    curve: pd.DataFrame | None = None,
-) -> None:
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a trial came to, to be recorded."""
+
+    evaluation: Evaluation
+    split: Split
+    data: Interactions
+    curve: pd.DataFrame | None = None  # the training of a neural model, one row an epoch
+    checks: tuple[Check, ...] = ()  # of the split and of this evaluation
+    tuning: TuningRecord | None = None  # None: the hyper-parameters were not searched
+
+
+def finish_trial(run: Run, experiment: Experiment, trial: Trial, outcome: Outcome) -> None:
     """Record what was measured: parameters, at most about 15 metrics, hashes, the data, and the full artifacts.
 
-    ``curve``: the training of a neural model, one row an epoch; its loss and validation become metrics by epoch.
+    Loss and validation of a training curve become metrics by epoch.
     """
+    evaluation, split, data, curve = outcome.evaluation, outcome.split, outcome.data, outcome.curve
     cost = evaluation.cost
     means = {
         **evaluation.summary,

@@ -171,10 +171,8 @@ class FamilyWork:
             run = tracking.begin_trial(self.experiment, trial)
             try:
                 evaluation = self._evaluate(trial)
-                part = self._split_of(trial)
-                tracking.finish_trial(
-                    run, self.experiment, trial, evaluation, part, self.data, curve=self.curves.get(trial.label)
-                )
+                outcome = tracking.Outcome(evaluation, self._split_of(trial), self.data, self.curves.get(trial.label))
+                tracking.finish_trial(run, self.experiment, trial, outcome)
             except Exception as error:
                 tracking.fail_trial(run, error)
                 self._note_failure(trial, error)
