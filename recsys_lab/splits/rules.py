@@ -62,10 +62,20 @@ def leave_last_one_out(data: Interactions, share: float, seed: int, stage: str, 
 
 
 def random_user(data: Interactions, share: float, seed: int, stage: str, options: Options) -> Cut:
-    """A random share of each user's rows: round((1 - share) · n) stay, half to even, at least ``min_train``."""
+    """A random share of each user's rows: round((1 - share) · n) stay, half to even, at least ``min_train``.
+
+    row_order "file": the rows and their order of microsoft/recommenders' benchmark (a stratified split by user): each
+    user's rows, in the order of the file, under numpy's old permutation with the same ``seed``; the first ones stay.
+    """
     n_rows = data.user_activity
     wanted = np.full(len(n_rows), share) if share >= 1 else n_rows - np.rint((1.0 - share) * n_rows)
     n_held = _leaving(wanted, n_rows, options["min_train"])
+    if options.get("row_order") == "file":
+        of_user = np.split(np.argsort(data.users, kind="stable"), np.cumsum(n_rows)[:-1])
+        shuffled = [rows[np.random.RandomState(seed).permutation(len(rows))] for rows in of_user]
+        kept = [rows[: len(rows) - n] for rows, n in zip(shuffled, n_held, strict=True)]
+        held = [rows[len(rows) - n :] for rows, n in zip(shuffled, n_held, strict=True)]
+        return Cut(np.concatenate(kept), np.concatenate(held))
     return _masks(_first_of_users(data, None, n_held, child_seed(seed, f"split/{stage}")))
 
 

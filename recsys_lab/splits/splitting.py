@@ -33,7 +33,13 @@ STRATEGIES: dict[str, Strategy] = {
     "temporal_user": Strategy(rules.temporal_user, {"min_train": 1}, needs_times=True, per_user=True, counts_rows=True),
     "leave_last_one_out": Strategy(rules.leave_last_one_out, {"min_train": 1}, needs_times=True, per_user=True),
     "random": Strategy(rules.random_rows, {"row_order": "canonical"}, follows_file=True),
-    "random_user": Strategy(rules.random_user, {"min_train": 1}, per_user=True, counts_rows=True),
+    "random_user": Strategy(
+        rules.random_user,
+        {"min_train": 1, "row_order": "canonical"},
+        follows_file=True,
+        per_user=True,
+        counts_rows=True,
+    ),
     "stratified_item": Strategy(rules.stratified_item),
     "cold_items": Strategy(rules.cold_items),
     "cold_users": Strategy(rules.cold_users, {"given": 0.0}),
@@ -56,7 +62,7 @@ def split(
     each item's (stratified_item), or of the items or users, with all their rows (cold_items, cold_users);
     temporal_user and random_user also take a whole number >= 1, rows a user.
     leave_last_one_out and k_fold do not use it. ``validation`` is the same of what train and validation hold together.
-    The result depends on the rows, not on their order, except with ``row_order="file"`` (random, k_fold).
+    The result depends on the rows, not on their order, except with ``row_order="file"`` (random, random_user, k_fold).
 
     Options: ``at``, ``validation_at`` (temporal_global: Unix seconds or a date; the first moment that is held out),
     ``min_train`` (temporal_user, leave_last_one_out, random_user: rows that every user keeps, default 1),

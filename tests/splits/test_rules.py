@@ -203,6 +203,19 @@ def test_file_order_random_is_sklearns_split(n):
     np.testing.assert_array_equal(both.history.timestamps, np.concatenate([inner_train, inner]))
 
 
+def test_file_order_random_user_shuffles_each_user_as_pandas_does():
+    data = _numbered(101)
+    kept, held = [], []
+    for _, rows in pd.Series(data.timestamps).groupby(data.users):
+        shuffled = rows.sample(frac=1, random_state=42).to_list()
+        cut = round(0.75 * len(shuffled))
+        kept += shuffled[:cut]
+        held += shuffled[cut:]
+    ours = split(data, "random_user", test=0.25, seed=42, row_order="file")
+    np.testing.assert_array_equal(ours.train.timestamps, kept)
+    np.testing.assert_array_equal(ours.test.timestamps, held)
+
+
 @pytest.mark.parametrize(("n", "n_folds"), [(100, 5), (103, 5), (50, 3)])
 def test_file_order_k_fold_is_surprises(n, n_folds):
     surprise = pytest.importorskip("surprise", reason="needs scikit-surprise")

@@ -192,7 +192,7 @@ def test_folds_share_a_group_and_test_every_row_once(frame_of, rows_of):
         ("fixed", {}, "fixed_split"),
         ("random", {"min_trian": 3}, "no option 'min_trian'.*Known: row_order"),
         ("temporal_user", {"min_trian": 3}, "did you mean 'min_train'"),
-        ("temporal_user", {"row_order": "file"}, "row_order='file' is for k_fold, random"),
+        ("temporal_user", {"row_order": "file"}, "row_order='file' is for k_fold, random, random_user"),
         ("random", {"row_order": "shuffled"}, "'canonical' or 'file'; found 'shuffled'"),
         ("random", {"test": 0}, "test must be a share between 0 and 1; found 0"),
         ("random", {"test": 3}, "share between 0 and 1; found 3"),
