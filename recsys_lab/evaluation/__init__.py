@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from recsys_lab.evaluation.candidates import GivenCandidates, resolve_candidates
+from recsys_lab.evaluation.conventions import by_convention
 from recsys_lab.evaluation.cost import Cost, PeakMemory
 from recsys_lab.evaluation.protocol import Fallback, RankingProtocol, TiePolicy, ranking_protocol, rating_protocol
 from recsys_lab.evaluation.ranking import rank_users
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from recsys_lab.algorithms.base import Algorithm
     from recsys_lab.splits import Split
 
-__all__ = ["Cost", "Evaluation", "evaluate", "score_lists"]
+__all__ = ["Cost", "Evaluation", "by_convention", "evaluate", "score_lists"]
 
 
 def evaluate(

@@ -28,7 +28,7 @@ class Inputs:
         self._counted = slice(None) if every else counted
         self._relevant = relevant
         self._train, self._history = split.train, split.history
-        self._users = relevant.users[self._counted]
+        self.users = relevant.users[self._counted]
         self.positions = find(lists.items, relevant.starts, relevant.items)[self._counted]
         self.items = lists.items[self._counted]
         self.hits = self.positions >= 0
@@ -46,6 +46,11 @@ class Inputs:
     @cached_property
     def ideal_gains(self) -> Float64:
         return self._relevant.ideal_gains(self.items.shape[1])[self._counted]
+
+    @cached_property
+    def all_gains(self) -> Float64:
+        """The ideal gains not cut at any k: as many columns as the user with most relevant items needs."""
+        return self._relevant.ideal_gains(int(self._relevant.n_relevant.max(initial=1)))[self._counted]
 
     @cached_property
     def item_popularity(self) -> Int64:
@@ -75,6 +80,6 @@ class Inputs:
     @cached_property
     def _profiles(self) -> Any:
         """The histories as ones (n, n_items)."""
-        rows = self._history.matrix[self._users].astype(np.float64)
+        rows = self._history.matrix[self.users].astype(np.float64)
         rows.data[:] = 1.0
         return rows
