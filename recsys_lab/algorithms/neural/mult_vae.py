@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from recsys_lab.algorithms.base import require
 from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_positive, require_share
+from recsys_lab.algorithms.neural.network import Network
 from recsys_lab.algorithms.neural.sampling import batches
 from recsys_lab.algorithms.neural.training import Learner, Scorer
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
 
-class VAENetwork(nn.Module):
+class VAENetwork(Network):
     """Encoder n_items → n_hidden → mean and log variance of n_factors; decoder n_factors → n_hidden → n_items."""
 
     def __init__(self, n_items: int, n_hidden: int, n_factors: int, dropout: float) -> None:

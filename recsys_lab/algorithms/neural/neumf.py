@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from recsys_lab.algorithms.base import require
 from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_layers, require_positive, require_share
 from recsys_lab.algorithms.neural.factors import Factors, as_array, with_mean_for_unknown
+from recsys_lab.algorithms.neural.network import Network
 from recsys_lab.algorithms.neural.sampling import NegativeSampler, batches
 from recsys_lab.algorithms.neural.training import Learner, Scorer
 from recsys_lab.data.interactions import Float32, Int32, Interactions
@@ -23,7 +24,7 @@ BLOCK = 2_000_000  # numbers of the first hidden layer that are scored at a time
 INITIAL_SCALE = 0.05  # standard deviation of the first vectors
 
 
-class Tail(nn.Module):
+class Tail(Network):
     """What comes after the products of the factors and the first hidden layer."""
 
     def __init__(self, n_products: int, widths: tuple[int, ...]) -> None:

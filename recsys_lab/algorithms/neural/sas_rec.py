@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from recsys_lab.algorithms.base import require
 from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_positive, require_share
+from recsys_lab.algorithms.neural.network import Network
 from recsys_lab.algorithms.neural.sampling import batches
 from recsys_lab.algorithms.neural.sequences import Sequences, last_of_each, windows
 from recsys_lab.algorithms.neural.training import Learner, Scorer
@@ -51,7 +52,7 @@ class _Block(nn.Module):
         return added
 
 
-class SASRecNetwork(nn.Module):
+class SASRecNetwork(Network):
     """Item vectors, positions, blocks. Items are numbered from 1; 0 fills the front of a short sequence."""
 
     def __init__(self, n_items: int, model: SASRec) -> None:
