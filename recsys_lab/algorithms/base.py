@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -12,6 +12,16 @@ from sklearn.base import BaseEstimator
 from recsys_lab.algorithms.top_k import Candidates, top_k
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 from recsys_lab.data.ranked_lists import RankedLists
+
+# what an algorithm takes from the training rows; its contract asks for what each of these promises
+Learns: TypeAlias = Literal[
+    "tastes",  # who took what: finds an item of the user's taste
+    "order",  # what follows what in time: finds the item that comes next
+    "levels",  # how high users and items rate: finds a missing rating that is a user's part + an item's part
+    "popularity",  # how many took an item: the same scores for everyone
+    "nothing",  # chance: the same lists whatever the training rows
+    "truth",  # what generated the data, found by external ids
+]
 
 
 class Algorithm(BaseEstimator, ABC):
@@ -22,6 +32,7 @@ class Algorithm(BaseEstimator, ABC):
     """
 
     serves_new_users: ClassVar[bool] = False  # score() uses the histories, so a user unknown to fit can be served
+    learns: ClassVar[Learns] = "tastes"  # what it takes from the training rows
     reorders: ClassVar[bool] = False  # recommend() lists items in another order than that of score()
 
     @abstractmethod
@@ -34,6 +45,12 @@ class Algorithm(BaseEstimator, ABC):
 
         Every score is finite; -inf says that this item cannot be served to this user.
         """
+
+    def score_to_list(
+        self, users: Int32, histories: sparse.csr_matrix, exclude: sparse.csr_matrix | None, candidates: Candidates
+    ) -> Float32:
+        """The scores that ``recommend`` ranks: other ones than ``score`` where they depend on what may be listed."""
+        return self.score(users, histories)
 
     def recommend(
         self,
@@ -56,12 +73,12 @@ class Algorithm(BaseEstimator, ABC):
                 f"{type(self).__name__} cannot serve users unknown to fit; found {int((users < 0).sum())} of "
                 f"{len(users)} codes below 0. Fit again with their rows, or choose an algorithm that serves new users"
             )
-        scores = self.score(users, histories)
+        exclude = histories if exclude_seen else None
+        scores = self.score_to_list(users, histories, exclude, candidates)
         if scores.shape != histories.shape:
             raise ValueError(
                 f"{type(self).__name__}.score returned shape {scores.shape}; expected {histories.shape}: users × items"
             )
-        exclude = histories if exclude_seen else None
         return top_k(scores, k, users=users, exclude=exclude, candidates=candidates, tie_seed=tie_seed)
 
 

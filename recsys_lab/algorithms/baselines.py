@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys_lab.algorithms.base import Algorithm, RatingPredictor, require
+from recsys_lab.algorithms.base import Algorithm, Learns, RatingPredictor, require
 from recsys_lab.data.interactions import Float32, Float64, Int32, Interactions
 from recsys_lab.seeds import child_seed
 
@@ -24,6 +24,7 @@ class Random(Algorithm):
     neither on the batch nor on what was scored before. All users of code -1 share one list.
     """
 
+    learns: ClassVar[Learns] = "nothing"
     serves_new_users: ClassVar[bool] = True
 
     random_state: int = 42  # seed of the hash
@@ -51,6 +52,7 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 class Popularity(Algorithm):
     """The number of training users of each item, the same list for everyone."""
 
+    learns: ClassVar[Learns] = "popularity"
     serves_new_users: ClassVar[bool] = True
 
     def fit(self, train: Interactions) -> Self:
@@ -69,6 +71,7 @@ class RecentPopularity(Algorithm):
     Recent popularity is a stronger baseline than popularity of all time (Ji et al., SIGIR 2020). Needs timestamps.
     """
 
+    learns: ClassVar[Learns] = "popularity"
     serves_new_users: ClassVar[bool] = True
 
     half_life_days: float = 30.0  # days after which a row counts half; inf: no decay
@@ -101,6 +104,7 @@ class Bias(RatingPredictor):
     Unknown users (code -1 too) and items have bias 0.
     """
 
+    learns: ClassVar[Learns] = "levels"
     serves_new_users: ClassVar[bool] = True
 
     user_regularization: float = 15.0  # added to the number of ratings of a user

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from recsys_lab.algorithms.hybrid import Composite, require_served, require_share, unit_range
 from recsys_lab.algorithms.hyper_parameters import require_choice
+from recsys_lab.algorithms.top_k import Candidates, listable
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
 Normalisation: TypeAlias = Literal["minmax", "zscore", "rank", "reciprocal_rank"]
@@ -21,7 +22,8 @@ RANK_OFFSET = 60.0  # of reciprocal ranks (Cormack, Clarke and Büttcher, SIGIR 
 class Blend(Composite):
     """weight · first + (1 - weight) · second, each on one scale (weighted hybrid; Burke, UMUAI 2002).
 
-    The scores of each part are brought to one scale for each user, over the items outside the history:
+    The scores of each part are brought to one scale for each user, over the items that may be listed: the candidates
+    outside the history (for ``score``, which knows of no candidates, all items outside the history):
 
     minmax           the lowest is 0 and the highest 1
     zscore           less their mean, divided by their standard deviation; 0 where all are equal
@@ -54,16 +56,21 @@ class Blend(Composite):
 
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """The weighted mean of both parts' scores on one scale, (b, n_items) float32."""
+        return self.score_to_list(users, histories, histories, None)
+
+    def score_to_list(
+        self, users: Int32, histories: sparse.csr_matrix, exclude: sparse.csr_matrix | None, candidates: Candidates
+    ) -> Float32:
+        """The same, the scale set by the items that may be listed."""
         require_served(self.parts_, users)
-        unseen = np.ones(histories.shape, dtype=np.bool_)
-        unseen[np.repeat(np.arange(histories.shape[0]), np.diff(histories.indptr)), histories.indices] = False
-        unseen[~unseen.any(axis=1)] = True  # who has seen everything is measured by everything
+        counted = listable(histories.shape, exclude, candidates)
+        counted[~counted.any(axis=1)] = True  # who has seen everything is measured by everything
         blended = np.zeros(histories.shape, dtype=np.float32)
         impossible = np.ones(histories.shape, dtype=np.bool_)
         for part, weight in zip(self.parts_, (self.weight, 1.0 - self.weight), strict=True):
             scores = part.score(users, histories)
             impossible &= scores == -np.inf
-            blended += np.float32(weight) * normalised(scores, unseen, self.normalisation)
+            blended += np.float32(weight) * normalised(scores, counted, self.normalisation)
         blended[impossible] = -np.inf
         return blended
 
@@ -71,7 +78,7 @@ class Blend(Composite):
 def normalised(scores: Float32, counted: Any, normalisation: Normalisation) -> Float32:
     """Scores (b, n) float32 on one scale for each row, as ``Blend`` says; ``counted`` (b, n) bool sets the scale.
 
-    A score of -inf becomes the lowest value of its row.
+    A score of -inf becomes the lowest value counted in its row.
     """
     if normalisation in ("rank", "reciprocal_rank"):
         return np.asarray(_ranked(scores, counted, normalisation == "reciprocal_rank"), dtype=np.float32)
@@ -86,7 +93,7 @@ def normalised(scores: Float32, counted: Any, normalisation: Normalisation) -> F
         spread = np.where(equal | (spread == 0), np.inf, spread)
         possible = np.isfinite(scores)
         scaled = np.where(possible, (np.where(possible, scores, mean) - mean) / spread, -np.inf).astype(np.float32)
-    lowest = np.where(np.isfinite(scaled), scaled, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    lowest = np.where(counted & np.isfinite(scaled), scaled, np.inf).min(axis=1, keepdims=True, initial=np.inf)
     lowest = np.where(np.isfinite(lowest), lowest, 0.0)
     return np.where(np.isfinite(scaled), scaled, lowest).astype(np.float32)
 

@@ -81,16 +81,16 @@ def _import_error(name: str, entry: Entry | None, module_name: str, error: Impor
 def markdown_table() -> str:
     """The catalogue as two Markdown tables, as they stand in docs/algorithms.md: what there is, and where to search."""
     lines = [
-        "| algorithm | family | task | what it does | needs | new users | stochastic | repeatable | cost of fit "
-        "| memory | source |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| algorithm | family | task | what it does | needs | learns | new users | stochastic | repeatable "
+        "| cost of fit | memory | source |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, entry in CATALOGUE.items():
         new_users = "yes" if entry.serves_new_users else "no"
         seeds = "yes" if entry.stochastic else "no"
         lines.append(
-            f"| {name} | {entry.family} | {entry.task} | {entry.description} | {needs_of(entry)} | {new_users} "
-            f"| {seeds} | {entry.repeatable} | {entry.complexity} | {entry.memory} | {entry.paper} |"
+            f"| {name} | {entry.family} | {entry.task} | {entry.description} | {needs_of(entry)} | {entry.learns} "
+            f"| {new_users} | {seeds} | {entry.repeatable} | {entry.complexity} | {entry.memory} | {entry.paper} |"
         )
     lines += ["", "| algorithm | search space |", "|---|---|"]
     lines += [f"| {name} | {space_of(entry)} |" for name, entry in CATALOGUE.items() if entry.space]

@@ -11,13 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from recsys_lab.algorithms import kernels
 from recsys_lab.algorithms.base import Algorithm, require
 from recsys_lab.algorithms.hyper_parameters import require_choice
 from recsys_lab.algorithms.neighborhood import NeighborsPer, nearest_of
-from recsys_lab.algorithms.similarity import history_parts, neighbour_matrix, parts, row_means, row_sums, vectors
+from recsys_lab.algorithms.similarity import Vectors, neighbour_matrix, row_means, row_sums, vectors
+from recsys_lab.algorithms.sparse_rows import item_scores
 from recsys_lab.algorithms.weighting import Weighting, ones_like, term_weights
-from recsys_lab.data.interactions import Catalogue, Float32, Int32, Interactions
+from recsys_lab.data.interactions import Bool, Catalogue, Float32, Int32, Interactions
 
 Centering: TypeAlias = Literal["none", "user"]
 
@@ -39,7 +39,7 @@ class ContentKNN(Algorithm):
     uses_ratings: bool = True  # False: every stored rating counts as 1
 
     def fit(self, train: Interactions) -> Self:
-        """Compare the items' features; of the training rows nothing is used. ValueError without item features."""
+        """Compare the items' features; of the training rows only which items have some. ValueError without features."""
         require(self.n_neighbors >= 1, f"n_neighbors must be at least 1; found {self.n_neighbors}")
         require_choice("weighting", self.weighting, get_args(Weighting))
         require_choice("neighbors_per", self.neighbors_per, get_args(NeighborsPer))
@@ -47,18 +47,17 @@ class ContentKNN(Algorithm):
         features = weighted_features(train.catalogue, self.weighting, "ContentKNN", self.kinds)
         self.space_ = vectors(features, "cosine", epsilon=0.0)
         self.feature_names_ = feature_names(train.catalogue, self.kinds)
-        nearest = neighbour_matrix(self.space_, self.n_neighbors)
         # (items of the history, items scored) float32
-        self.weights_ = nearest.T.tocsr() if self.neighbors_per == "target" else nearest
+        self.weights_ = (
+            neighbors_apart(self.space_, train.item_popularity > 0, self.n_neighbors)
+            if self.neighbors_per == "target"
+            else neighbour_matrix(self.space_, self.n_neighbors)
+        )
         return self
 
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """Rating-weighted sum of the similarities to the history, (b, n_items) float32; 0 where nothing is alike."""
-        rows = histories if self.uses_ratings else ones_like(histories)
-        product: Float32 = kernels.sparse_product(
-            *history_parts(rows, self.weights_.shape[0]), *parts(self.weights_), self.weights_.shape[1]
-        )
-        return product
+        return item_scores(histories, self.weights_, uses_ratings=self.uses_ratings)
 
     def neighbors(self, item: int, k: int = 10) -> pd.Series[float]:
         """The k items most like item code ``item``: similarity by external item id, best first."""
@@ -97,9 +96,7 @@ class UserProfile(Algorithm):
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """Cosine of each user's profile and each item, (b, n_items) float32 in -1 ... 1; 0 without a profile."""
         profiles = unit_rows(sparse.csr_matrix(self._taste(histories) @ self.features_))
-        features = self.features_.T.tocsr()
-        product: Float32 = kernels.sparse_product(*parts(profiles), *parts(features), features.shape[1])
-        return product
+        return item_scores(profiles, self.features_.T.tocsr())
 
     def profile(self, history: sparse.csr_matrix) -> pd.Series[float]:
         """What a history (1, n_items) says of its user: weight by feature name, heaviest first, of length 1."""
@@ -201,6 +198,23 @@ def _columns(catalogue: Catalogue, kinds: Sequence[str]) -> list[int]:
             raise ValueError(f"no feature is of kind {kind!r}; there are: {', '.join(sorted(set(of_column)))}")
     require(len(kinds) > 0, "kinds is empty; name at least one kind of features, or leave it out for all")
     return [column for column, kind in enumerate(of_column) if kind in set(kinds)]
+
+
+def neighbors_apart(space: Vectors, known: Bool, k: int) -> sparse.csr_matrix:
+    """For each item scored its k neighbours among the ``known`` items (n_items,) and k among the others.
+
+    (items of the history, items scored) CSR float32. In one list the new items, alike in all that they have, would
+    take the places of those that stand in histories.
+    """
+    blocks, order = [], []
+    for items in (np.flatnonzero(known), np.flatnonzero(~known)):
+        if items.size:
+            own = np.full(len(known), -1, dtype=np.int32)
+            own[items] = np.arange(items.size)
+            among = vectors(space.values[items], "cosine", shrinkage=space.shrinkage, epsilon=space.epsilon)
+            blocks.append(neighbour_matrix(among, k, queries=space.values, own=own).T.tocsr())
+            order.append(items)
+    return sparse.vstack(blocks, format="csr")[np.argsort(np.concatenate(order))]
 
 
 def unit_rows(matrix: sparse.csr_matrix) -> sparse.csr_matrix:

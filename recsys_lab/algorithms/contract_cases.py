@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import sparse
 
-from recsys_lab.data.interactions import Catalogue, Int32, Interactions
+from recsys_lab.data.interactions import Catalogue, Float64, Int32, Interactions
 from recsys_lab.data.synthetic import generate
 
 
@@ -57,3 +57,36 @@ def checkerboard() -> tuple[Interactions, Int32]:
     items = data.catalogue.items.assign(genres=np.array(["even", "odd"])[even])
     catalogue = replace(data.catalogue, items=items, item_features=features, feature_names=["even", "odd"])
     return replace(data, catalogue=catalogue), np.array(withheld, dtype=np.int32)
+
+
+def circles() -> tuple[Interactions, Int32]:
+    """A checkerboard in time: 20 users, evens walk round the circle of even items and odds round that of odd ones.
+
+    Each visits three items of the other circle, then six of the own one in its order. Returns the rows and the next
+    item of each user, which four items of the own circle might be but for the order.
+    """
+    pairs, following = [], []
+    for user in range(20):
+        own, others = (np.arange(parity, 20, 2) for parity in (user % 2, 1 - user % 2))
+        start = user // 2
+        pairs += [(user, int(others[(start + step) % 10]), 1.0) for step in range(3)]
+        pairs += [(user, int(own[(start + step) % 10]), 5.0) for step in range(6)]
+        following.append(own[(start + 6) % 10])
+    return rows_of(pairs, 20, 20), np.array(following, dtype=np.int32)
+
+
+def additive() -> tuple[Interactions, Float64]:
+    """20 users and 20 items whose ratings are a part of the user + a part of the item; six of each user are missing.
+
+    Returns the training rows and the whole table (20, 20), between 1 and 5. Each item has 14 rows.
+    """
+    of_user = 1.0 + 2.0 * ((np.arange(20) * 7) % 20) / 19
+    of_item = 2.0 * ((np.arange(20) * 3 + 5) % 20) / 19
+    table = of_user[:, None] + of_item
+    pairs = [
+        (user, item, float(table[user, item]))
+        for user in range(20)
+        for item in range(20)
+        if (user * 3 + item) % 20 >= 6
+    ]
+    return rows_of(pairs, 20, 20), table

@@ -8,10 +8,9 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy import sparse
 
-from recsys_lab.algorithms import kernels
 from recsys_lab.algorithms.base import Algorithm, require
-from recsys_lab.algorithms.similarity import Vectors, history_parts, neighbour_matrix, parts
-from recsys_lab.algorithms.sparse_rows import divided_by_sums, largest_of_columns
+from recsys_lab.algorithms.similarity import Vectors, neighbour_matrix
+from recsys_lab.algorithms.sparse_rows import divided_by_sums, item_scores, largest_of_columns
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32, Float64, Int32, Interactions
 
@@ -51,10 +50,7 @@ class P3alpha(Algorithm):
 
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """history × W, (b, n_items) float32; 0 where no walk arrives."""
-        rows = histories if self.uses_ratings else ones_like(histories)
-        n_items: int = self.weights_.shape[0]
-        product: Float32 = kernels.sparse_product(*history_parts(rows, n_items), *parts(self.weights_), n_items)
-        return product
+        return item_scores(histories, self.weights_, uses_ratings=self.uses_ratings)
 
     def _popularity_power(self) -> float:
         return 0.0

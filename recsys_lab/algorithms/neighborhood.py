@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recsys_lab.algorithms import kernels
 from recsys_lab.algorithms.base import RatingPredictor, require
 from recsys_lab.algorithms.hyper_parameters import require_choice
 from recsys_lab.algorithms.similarity import (
@@ -17,12 +16,11 @@ from recsys_lab.algorithms.similarity import (
     Vectors,
     history_parts,
     neighbour_matrix,
-    parts,
     predict_ratings,
     row_sums,
     vectors,
 )
-from recsys_lab.algorithms.sparse_rows import divided_by_sums
+from recsys_lab.algorithms.sparse_rows import divided_by_sums, item_scores
 from recsys_lab.algorithms.weighting import Weighting, ones_like, term_weights
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
@@ -81,10 +79,9 @@ class ItemKNN(RatingPredictor):
         The weighting of the history leaves out the factor of the user, which changes no order.
         """
         rows = histories if self.uses_ratings else ones_like(histories)
-        ptr, idx, val = history_parts(rows, self.weights_.shape[0])
-        if self.weighting != "none":
-            val = self.terms_.local(val, self.saturation_[idx]).astype(np.float32)
-        product: Float32 = kernels.sparse_product(ptr, idx, val, *parts(self.weights_), self.weights_.shape[1])
+        _, items, ratings = history_parts(rows, self.weights_.shape[0])
+        values = None if self.weighting == "none" else self.terms_.local(ratings, self.saturation_[items])
+        product = item_scores(rows, self.weights_, values=values)
         return product if self.offsets_ is None else product + self.offsets_
 
     def predict(self, users: Int32, items: Int32) -> Float32:
@@ -142,8 +139,7 @@ class UserKNN(RatingPredictor):
         k = self.n_neighbors if self.floor_ is None else len(self.space_)
         own = np.asarray(users, dtype=np.int32)
         nearest = neighbour_matrix(self.space_, k, queries=documents, own=own, floor=self.floor_)
-        product: Float32 = kernels.sparse_product(*parts(nearest), *parts(self.weighted_), histories.shape[1])
-        return product
+        return item_scores(nearest, self.weighted_)
 
     def predict(self, users: Int32, items: Int32) -> Float32:
         """Ratings (n,) float32; the user's mean where no such user is similar, NaN for an unknown user or item."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recsys_lab.algorithms.base import RatingPredictor, require
+from recsys_lab.algorithms.base import Learns, RatingPredictor, require
 from recsys_lab.data.interactions import Float32, Float64, Int32, Interactions
 from recsys_lab.data.synthetic import Truth, truth_of
 
@@ -24,6 +24,8 @@ class Oracle(RatingPredictor):
     as a relevance threshold, since it decides which rows there are; ``predict`` does not take it into account.
     Raises ValueError in ``fit`` for data without a known truth.
     """
+
+    learns: ClassVar[Learns] = "truth"
 
     relevance_threshold: float | None = (
         None  # of the evaluation; None: by P(chosen), else by P(chosen and rated so high)

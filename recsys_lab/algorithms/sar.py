@@ -9,11 +9,10 @@ import numpy as np
 from numba import njit, prange
 from scipy import sparse
 
-from recsys_lab.algorithms import kernels
 from recsys_lab.algorithms.base import Algorithm, require
 from recsys_lab.algorithms.hyper_parameters import require_choice
 from recsys_lab.algorithms.similarity import BLOCK_BYTES, history_parts, parts
-from recsys_lab.algorithms.sparse_rows import largest_of_columns
+from recsys_lab.algorithms.sparse_rows import item_scores, largest_of_columns
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
@@ -63,12 +62,10 @@ class SAR(Algorithm):
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """Affinity × similarity, (b, n_items) float32; 0 where nothing in the history is similar."""
         rows = histories if self.uses_ratings else ones_like(histories)
-        n_items: int = self.weights_.shape[0]
-        ptr, idx, val = history_parts(rows, n_items)
+        ptr, idx, val = history_parts(rows, self.weights_.shape[0])
         if self.affinities_ is not None:
             val = _known(np.asarray(users, dtype=np.int32), ptr, idx, val, *parts(self.affinities_))
-        product: Float32 = kernels.sparse_product(ptr, idx, val, *parts(self.weights_), n_items)
-        return product
+        return item_scores(rows, self.weights_, values=val)
 
     def _similarities(self, rows: sparse.csr_matrix) -> sparse.csr_matrix:
         """Similarities of all pairs of items, block by block of the items scored; sparse."""

@@ -8,10 +8,10 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy import sparse
 
-from recsys_lab.algorithms import kernels
-from recsys_lab.algorithms.base import Algorithm, require
+from recsys_lab.algorithms.base import Algorithm, Learns, require
 from recsys_lab.algorithms.sequential_kernels import event_weights, hashes
-from recsys_lab.algorithms.similarity import history_parts, parts, row_sums
+from recsys_lab.algorithms.similarity import history_parts, row_sums
+from recsys_lab.algorithms.sparse_rows import item_scores
 from recsys_lab.data.interactions import Float32, Int32, Int64, Interactions
 
 
@@ -28,6 +28,7 @@ class Markov(Algorithm):
     is the mean over all items of the history. Needs timestamps; rows of one user at one time are ordered by a hash.
     """
 
+    learns: ClassVar[Learns] = "order"
     serves_new_users: ClassVar[bool] = True
 
     n_last: int = 1  # last items of the user that predict the next
@@ -56,12 +57,10 @@ class Markov(Algorithm):
 
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """Mean probability to come next, (b, n_items) float32; 0 for what never followed."""
-        n_items: int = self.probabilities_.shape[0]
-        ptr, idx, _ = history_parts(histories, n_items)
+        ptr, idx, _ = history_parts(histories, self.probabilities_.shape[0])
         known = self.places_.indptr.astype(np.int64), self.places_.indices, self.places_.data
         weights = event_weights(np.asarray(users, dtype=np.int32), ptr, idx, *known, self.n_last, self.decay)
-        product: Float32 = kernels.sparse_product(ptr, idx, weights, *parts(self.probabilities_), n_items)
-        return product
+        return item_scores(histories, self.probabilities_, values=weights)
 
 
 def _transitions(users: Int32, items: Int32, n_items: int, window: int) -> sparse.csr_matrix:

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recsys_lab.algorithms import kernels
 from recsys_lab.algorithms.base import Algorithm, require
-from recsys_lab.algorithms.content import unit_rows, weighted_features
+from recsys_lab.algorithms.content import neighbors_apart, unit_rows, weighted_features
 from recsys_lab.algorithms.hyper_parameters import require_choice
 from recsys_lab.algorithms.linear import EASE
 from recsys_lab.algorithms.neighborhood import NeighborsPer, nearest_of
-from recsys_lab.algorithms.similarity import history_parts, neighbour_matrix, parts, vectors
+from recsys_lab.algorithms.similarity import neighbour_matrix, vectors
+from recsys_lab.algorithms.sparse_rows import item_scores
 from recsys_lab.algorithms.weighting import Weighting, ones_like, term_weights
-from recsys_lab.data.interactions import Bool, Float32, Int32, Interactions
+from recsys_lab.data.interactions import Float32, Int32, Interactions
 
 
 @dataclass(kw_only=True, eq=False)
@@ -58,7 +58,7 @@ class ItemKNNWithFeatures(Algorithm):
         self.item_ids_ = train.catalogue.item_ids
         # (items of the history, items scored) float32
         self.weights_ = (
-            self._known_neighbors(train.item_popularity > 0)
+            neighbors_apart(self.space_, train.item_popularity > 0, self.n_neighbors)
             if self.neighbors_per == "target"
             else neighbour_matrix(self.space_, self.n_neighbors)
         )
@@ -66,23 +66,7 @@ class ItemKNNWithFeatures(Algorithm):
 
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """Rating-weighted sum of the similarities to the history, (b, n_items) float32; 0 where nothing is alike."""
-        rows = histories if self.uses_ratings else ones_like(histories)
-        n_items = self.weights_.shape[0]
-        product: Float32 = kernels.sparse_product(*history_parts(rows, n_items), *parts(self.weights_), n_items)
-        return product
-
-    def _known_neighbors(self, known: Bool) -> sparse.csr_matrix:
-        """The n_neighbors of each item among those with training rows: the others stand in no history.
-
-        Without this the new items, which share all that they have, would fill each other's places.
-        """
-        items = np.flatnonzero(known)
-        own = np.where(known, np.cumsum(known) - 1, -1).astype(np.int32)
-        space = vectors(self.space_.values[items], "cosine", shrinkage=self.shrinkage, epsilon=0.0)
-        nearest = neighbour_matrix(space, self.n_neighbors, queries=self.space_.values, own=own).T.tocsr()
-        counts = np.zeros(len(known) + 1, dtype=np.int64)
-        counts[items + 1] = np.diff(nearest.indptr)
-        return sparse.csr_matrix((nearest.data, nearest.indices, np.cumsum(counts)), shape=(len(known), len(known)))
+        return item_scores(histories, self.weights_, uses_ratings=self.uses_ratings)
 
     def neighbors(self, item: int, k: int = 10) -> pd.Series[float]:
         """The k items most like item code ``item``: similarity by external item id, best first."""

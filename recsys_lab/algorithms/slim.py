@@ -11,7 +11,8 @@ from scipy import sparse
 
 from recsys_lab.algorithms import kernels, slim_kernels
 from recsys_lab.algorithms.base import Algorithm, require
-from recsys_lab.algorithms.similarity import history_parts, neighbour_matrix, parts, vectors
+from recsys_lab.algorithms.similarity import neighbour_matrix, parts, vectors
+from recsys_lab.algorithms.sparse_rows import item_scores
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
@@ -64,10 +65,7 @@ class SLIM(Algorithm):
 
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """history × W, (b, n_items) float32; 0 where no item of the history has a weight."""
-        rows = histories if self.uses_ratings else ones_like(histories)
-        n_items: int = self.weights_.shape[0]
-        product: Float32 = kernels.sparse_product(*history_parts(rows, n_items), *parts(self.weights_), n_items)
-        return product
+        return item_scores(histories, self.weights_, uses_ratings=self.uses_ratings)
 
     def _check(self) -> None:
         require(self.n_neighbors >= 1, f"n_neighbors must be at least 1; found {self.n_neighbors}")

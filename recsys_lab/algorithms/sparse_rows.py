@@ -1,13 +1,19 @@
-"""Rows of sparse matrices: keep the largest entries, divide by the sum."""
+"""Rows of sparse matrices: keep the largest entries, divide by the sum, score by an item-item matrix."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys_lab.algorithms.similarity import parts, row_sums
+from recsys_lab.algorithms import kernels
+from recsys_lab.algorithms.similarity import history_parts, parts, row_sums
 from recsys_lab.algorithms.top_k import _sift_down, _tie_hash, _worse
+from recsys_lab.algorithms.weighting import ones_like
+from recsys_lab.data.interactions import Float32
 
 
 def largest_of_rows(matrix: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
@@ -38,6 +44,25 @@ def divided_by_sums(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     factors = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums != 0)
     data = (matrix.data * np.repeat(factors, np.diff(matrix.indptr))).astype(np.float32)
     return sparse.csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def item_scores(
+    histories: sparse.csr_matrix,
+    weights: sparse.csr_matrix,
+    *,
+    uses_ratings: bool = True,
+    values: NDArray[Any] | None = None,
+) -> Float32:
+    """history × weights, (b, n_items) float32; 0 where no item of the history has a weight.
+
+    ``weights`` (items of the history, items scored) CSR. An entry of a history counts its rating, 1 without
+    ``uses_ratings``, or its number in ``values`` (nnz,). ValueError for histories of another number of items.
+    """
+    rows = histories if uses_ratings else ones_like(histories)
+    pointers, items, ratings = history_parts(rows, weights.shape[0])
+    numbers = ratings if values is None else np.asarray(values, dtype=np.float32)
+    product: Float32 = kernels.sparse_product(pointers, items, numbers, *parts(weights), weights.shape[1])
+    return product
 
 
 @njit(cache=True, parallel=True)

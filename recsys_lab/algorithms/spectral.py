@@ -9,9 +9,9 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import svds
 
-from recsys_lab.algorithms import kernels
 from recsys_lab.algorithms.base import Algorithm, require
-from recsys_lab.algorithms.similarity import history_parts, parts
+from recsys_lab.algorithms.similarity import history_parts
+from recsys_lab.algorithms.sparse_rows import item_scores
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32, Float64, Int32, Interactions
 
@@ -57,7 +57,7 @@ class GFCF(Algorithm):
         history_parts(histories, n_items)  # refuses those of another catalogue
         rows = ones_like(histories)
         through_users = rows @ self.transposed_
-        scores: Float32 = kernels.sparse_product(*parts(through_users), *parts(self.filter_), n_items)
+        scores = item_scores(through_users, self.filter_)
         if self.low_pass_weight > 0:
             scaled = rows.copy()
             scaled.data = self.of_items_[rows.indices].astype(np.float32)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from recsys_lab.algorithms import surprise_training
-from recsys_lab.algorithms.base import RatingPredictor, require
+from recsys_lab.algorithms.base import Learns, RatingPredictor, require
 from recsys_lab.algorithms.surprise_prediction import Factors, Learnt
 from recsys_lab.algorithms.surprise_rows import Rows
 from recsys_lab.data.interactions import Float64, Interactions
@@ -84,6 +84,8 @@ class SVDpp(Learnt, RatingPredictor):
 @dataclass(kw_only=True, eq=False)
 class BaselineOnly(Learnt, RatingPredictor):
     """Global mean + user bias + item bias (Koren, TKDD 2010, section 2.1), by ``als`` or ``sgd``."""
+
+    learns: ClassVar[Learns] = "levels"
 
     method: str = "als"  # alternating least squares, or sgd: stochastic gradient descent
     n_epochs: int | None = None  # passes over the ratings; None: 10 for als, 20 for sgd

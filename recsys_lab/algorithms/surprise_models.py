@@ -9,12 +9,12 @@ Surprise then takes the mean of all training ratings.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import surprise
 
-from recsys_lab.algorithms.base import RatingPredictor, require
+from recsys_lab.algorithms.base import Learns, RatingPredictor, require
 from recsys_lab.algorithms.surprise_factors import SVD, BaselineOnly, SVDpp
 from recsys_lab.algorithms.surprise_neighbours import KNNBaseline, KNNBasic, KNNWithMeans, KNNWithZScore, SlopeOne
 from recsys_lab.algorithms.surprise_prediction import Factors, Learnt, Normal
@@ -116,6 +116,8 @@ class CoClustering(Learnt, RatingPredictor):
 @dataclass(kw_only=True, eq=False)
 class NormalPredictor(Learnt, RatingPredictor):
     """A rating drawn from the normal distribution of the training ratings, the same at each call for the same pair."""
+
+    learns: ClassVar[Learns] = "nothing"
 
     random_state: int = 0  # seed of the draws
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numba import get_num_threads
 
 from recsys_lab.algorithms import surprise_kernels
-from recsys_lab.algorithms.base import RatingPredictor, require
+from recsys_lab.algorithms.base import Learns, RatingPredictor, require
 from recsys_lab.algorithms.surprise_factors import als_baselines
 from recsys_lab.algorithms.surprise_prediction import Learnt, Neighbours, Slopes
 from recsys_lab.algorithms.surprise_rows import Csr, Rows, deviations, means
@@ -153,6 +153,8 @@ class SlopeOne(Learnt, RatingPredictor):
 
     Surprise cuts ratings to whole numbers; here fractions are kept.
     """
+
+    learns: ClassVar[Learns] = "levels"
 
     def fit(self, train: Interactions) -> Self:
         """Compute the deviations of all pairs of items, (n, n) float32."""

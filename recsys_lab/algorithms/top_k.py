@@ -9,12 +9,28 @@ from numba import njit, prange
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys_lab.data.interactions import Float32, Int32
+from recsys_lab.data.interactions import Bool, Float32, Int32
 from recsys_lab.data.ranked_lists import RankedLists
 
 Candidates: TypeAlias = "Int32 | sparse.csr_matrix | None"
 _NONE = np.zeros(0, dtype=np.int32)
 _NONE_PTR = np.zeros(0, dtype=np.int64)
+
+
+def listable(shape: tuple[int, int], exclude: sparse.csr_matrix | None, candidates: Candidates) -> Bool:
+    """What ``top_k`` may list, (b, n_items) bool: the candidates less what is excluded."""
+    n_rows, n_items = shape
+    allowed = np.zeros(shape, dtype=np.bool_)
+    if candidates is None:
+        allowed[:] = True
+    elif sparse.issparse(candidates):
+        pointers, items = _rows(candidates, n_rows, n_items, "candidates")
+        allowed[np.repeat(np.arange(n_rows), np.diff(pointers)), items] = True
+    else:
+        allowed[:, _codes(candidates, n_items)] = True
+    pointers, items = _rows(exclude, n_rows, n_items, "exclude")
+    allowed[np.repeat(np.arange(n_rows), np.diff(pointers)), items] = False
+    return allowed
 
 
 def top_k(

@@ -43,6 +43,7 @@ def do_algorithms(given: Namespace) -> int:
                     ("family", entry.family),
                     ("task", entry.task),
                     ("needs", needs_of(entry)),
+                    ("learns", entry.learns),
                     ("serves new users", "yes" if entry.serves_new_users else "no"),
                     ("repeatable", f"{entry.repeatable}{', by its seed' if entry.stochastic else ''}"),
                     ("cost of fit", entry.complexity),
@@ -56,13 +57,16 @@ def do_algorithms(given: Namespace) -> int:
         rows += [(field.name, str(field.type), repr(field.default)) for field in dataclasses.fields(algorithm)]
         _print_table(rows)
         return 0
-    table: list[tuple[str, ...]] = [("name", "family", "task", "needs", "new users", "repeatable", "what it does")]
+    table: list[tuple[str, ...]] = [
+        ("name", "family", "task", "needs", "learns", "new users", "repeatable", "what it does")
+    ]
     table += [
         (
             name,
             entry.family,
             entry.task,
             needs_of(entry),
+            entry.learns,
             "yes" if entry.serves_new_users else "no",
             entry.repeatable,
             entry.description,

@@ -52,7 +52,7 @@ def rank_users(
         batch = _Batch(relevant, first, batch_size, histories, protocol)
         start = time.perf_counter()
         if own_scores:
-            scores = _scores(algorithm, batch)
+            scores = _scores(algorithm, batch, protocol.exclude_seen)
             part = batch.rank(scores)
         else:
             part = algorithm.recommend(
@@ -138,8 +138,10 @@ def _stored(matrix: sparse.csr_matrix, row: int) -> Int32:
     return columns
 
 
-def _scores(algorithm: Algorithm, batch: _Batch) -> Float32:
-    scores = np.asarray(algorithm.score(batch.users, batch.histories), dtype=np.float32)
+def _scores(algorithm: Algorithm, batch: _Batch, exclude_seen: bool) -> Float32:
+    exclude = batch.histories if exclude_seen else None
+    found = algorithm.score_to_list(batch.users, batch.histories, exclude, batch.candidates)
+    scores = np.asarray(found, dtype=np.float32)
     if scores.shape != batch.histories.shape:
         raise ValueError(
             f"{type(algorithm).__name__}.score returned shape {scores.shape}; "

@@ -91,6 +91,35 @@ def test_scores_are_the_weighted_mean_over_what_is_not_seen() -> None:
     np.testing.assert_allclose(scores[1:], 0.25 * np.array([0, 0.25, 1]) + 0.75 * np.array([1, 0, 0.5]))
 
 
+def test_the_candidates_set_the_scale_of_a_list() -> None:
+    model = Blend(
+        first=GIVEN,
+        second=GIVEN,
+        first_parameters={"scores": (900, 3, 1, 2)},
+        second_parameters={"scores": (0, 1, 3, 1.4)},
+        weight=0.6,
+        normalisation="minmax",
+    ).fit(contract_data())
+    none = sparse.csr_matrix((1, 4), dtype=np.float32)
+    user = np.zeros(1, dtype=np.int32)
+    among = model.recommend(user, none, 3, np.array([1, 2, 3], dtype=np.int32))
+    assert among.items[0].tolist() == [1, 2, 3]  # the outlier, no candidate, flattens nothing
+    np.testing.assert_allclose(among.scores[0], [0.6, 0.4, 0.38], atol=1e-6)
+    own = sparse.csr_matrix(np.array([[0, 1, 1, 1]], dtype=np.float32))
+    assert model.recommend(user, none, 3, own).scores.tolist() == among.scores.tolist()
+    assert model.recommend(user, none, 3).items[0].tolist() == [0, 2, 3]
+    seen = sparse.csr_matrix(np.array([[1, 0, 0, 0]], dtype=np.float32))
+    assert model.recommend(user, seen, 3).scores.tolist() == among.scores.tolist()
+    kept = model.recommend(user, seen, 4, exclude_seen=False).items[0]  # what may be listed again sets the scale too
+    assert kept[:2].tolist() == [0, 2]
+
+
+def test_what_one_part_cannot_serve_is_lowest_among_the_candidates() -> None:
+    scores = np.array([[-900, 3, 1, -np.inf]], dtype=np.float32)
+    counted = np.array([[False, True, True, True]])
+    np.testing.assert_allclose(normalised(scores, counted, "minmax")[0, 1:], [1, 0, 0])
+
+
 def test_what_no_part_can_serve_is_not_listed() -> None:
     low = float("-inf")
     model = Blend(

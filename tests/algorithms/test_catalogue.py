@@ -35,6 +35,7 @@ def test_an_entry_says_what_its_class_is(name: str) -> None:
     entry, found = CATALOGUE[name], class_or_skip(name)
     assert found.__name__ == name
     assert entry.serves_new_users == found.serves_new_users
+    assert entry.learns == found.learns
     assert entry.stochastic == ("random_state" in inspect.signature(found).parameters)
     assert (entry.task != "ranking") == issubclass(found, RatingPredictor)
 

@@ -66,6 +66,27 @@ def test_a_cold_item_is_recommended(data: Interactions) -> None:
         assert lists.items[0, 0] == 4  # pure action, as the item rated 5; no training row
 
 
+def test_new_items_take_no_places_of_known_ones(data: Interactions) -> None:
+    features = np.zeros((12, 2), dtype=np.float32)
+    features[:, 0] = 1
+    features[:2, 1] = 0.1  # the two known ones are a little unlike the ten new ones, which are all alike
+    catalogue = replace(
+        data.catalogue,
+        item_ids=pd.RangeIndex(12),
+        items=pd.DataFrame(index=pd.RangeIndex(12)),
+        item_features=sparse.csr_matrix(features),
+        feature_names=["a", "b"],
+    )
+    rows = Interactions(np.array([0, 1]), np.array([0, 1]), np.ones(2, dtype=np.float32), None, catalogue)
+    model = ContentKNN(weighting="none", n_neighbors=2).fit(rows)
+    known = sparse.csr_matrix(np.eye(12, dtype=np.float32)[:1])
+    assert (model.score(NONE, known)[0, 2:] > 0).all()
+    new = sparse.csr_matrix(np.eye(12, dtype=np.float32)[5:6])  # a history of a new item is served all the same
+    assert (model.score(NONE, new)[0] > 0).any()
+    places = np.diff(model.weights_.tocsc().indptr)
+    assert places.max() <= 2 + 2
+
+
 def test_neighbors_are_sorted_and_named_by_id(data: Interactions) -> None:
     found = ContentKNN(weighting="none").fit(data).neighbors(0, 5)
     assert found.index.tolist() == [4, 1]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from recsys_lab.algorithms.base import Algorithm
-from recsys_lab.algorithms.baselines import Popularity
+from recsys_lab.algorithms.base import Algorithm, Learns
+from recsys_lab.algorithms.baselines import Bias, Popularity, Random
 from recsys_lab.algorithms.contract import AlgorithmContract
-from recsys_lab.algorithms.contract_cases import checkerboard, contract_data
+from recsys_lab.algorithms.contract_cases import additive, checkerboard, circles, contract_data
+from recsys_lab.algorithms.contract_learning import PROMISES
 from recsys_lab.algorithms.neighborhood import ItemKNN
+from recsys_lab.algorithms.sequential import Markov
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 from recsys_lab.data.ranked_lists import RankedLists
 
@@ -102,9 +104,46 @@ def test_a_fault_is_found(faulty: Algorithm, test: str) -> None:
         getattr(SUITE, f"test_{test}")(faulty, contract_data())
 
 
-def test_popularity_does_not_find_the_checkerboard() -> None:
-    with pytest.raises(AssertionError):
-        SUITE.test_the_withheld_item_of_a_checkerboard_is_found(Popularity())
+@pytest.mark.parametrize(
+    ("model", "claims"),
+    [
+        (Popularity(), ("tastes", "order", "levels", "nothing", "truth")),
+        (Random(), ("tastes", "order", "levels", "popularity", "truth")),
+        (Bias(), ("tastes", "order", "popularity", "nothing", "truth")),
+        (ItemKNN(n_neighbors=10), ("order", "levels", "popularity", "nothing", "truth")),
+        (Markov(), ("tastes", "levels", "popularity", "nothing", "truth")),
+    ],
+    ids=lambda value: "" if isinstance(value, tuple) else type(value).__name__,
+)
+def test_a_false_claim_of_what_is_learnt_is_found(model: Algorithm, claims: tuple[str, ...]) -> None:
+    PROMISES[model.learns](model)
+    for claim in claims:
+        with pytest.raises((AssertionError, KeyError)):
+            PROMISES[claim](model)
+    assert set(claims) | {model.learns} == set(PROMISES) == set(get_args(Learns))
+
+
+def test_an_unknown_claim_is_named() -> None:
+    class Odd(Popularity):
+        learns = "vibes"  # type: ignore[assignment]
+
+    with pytest.raises(AssertionError, match=r"learns is one of tastes, order, .*; found 'vibes'"):
+        SUITE.test_it_learns_what_it_says(Odd())
+
+
+def test_the_next_item_of_a_circle_cannot_be_told_by_taste() -> None:
+    train, following = circles()
+    assert (following % 2 == np.arange(20) % 2).all()
+    assert train.matrix[np.arange(20), following].sum() == 0
+    assert len(set(np.bincount(train.items, minlength=20))) == 1
+
+
+def test_the_additive_table_misses_six_of_each_user_and_item() -> None:
+    train, table = additive()
+    assert (train.user_activity == 14).all()
+    assert (train.item_popularity == 14).all()
+    assert table.min() >= 1
+    assert table.max() <= 5
 
 
 def test_the_checkerboard_withholds_a_loved_item() -> None:

@@ -76,7 +76,7 @@ COLLABORATIVE: dict[str, Entry] = {
     "Markov": Entry(
         HERE + "sequential:Markov", "collaborative_filtering", "ranking", "what most often follows the last items",
         paper="Shani et al., JMLR 2005; Ludewig and Jannach, UMUAI 2018", complexity="n · window",
-        memory="pairs that follow", needs=("time",), serves_new_users=True,
+        memory="pairs that follow", needs=("time",), learns="order", serves_new_users=True,
         space={"n_last": Range(1, 20), "window": Range(1, 10), "decay": Range(0.3, 1.0)},
     ),
     "EASE": Entry(
@@ -105,6 +105,7 @@ COLLABORATIVE: dict[str, Entry] = {
     "SlopeOne": Entry(
         SURPRISE + "SlopeOne", "collaborative_filtering", "rating", "mean differences between items",
         paper="Lemire and Maclachlan, SDM 2005", complexity="sum of squared user counts", memory="items²",
+        learns="levels",
     ),
     "CoClustering": Entry(
         SURPRISE + "CoClustering", "collaborative_filtering", "rating", "clusters of users and of items",

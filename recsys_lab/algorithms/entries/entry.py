@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from recsys_lab.algorithms.base import Learns
+
 Family: TypeAlias = Literal["baseline", "collaborative_filtering", "content_based", "factorization", "neural"]
 Need: TypeAlias = Literal["content", "time", "truth"]
 # bitwise: equal seeds give equal scores, bit by bit, on any number of threads; ranking: equal lists (threads of BLAS
@@ -46,6 +48,7 @@ class Entry:
     complexity: str  # of fit; n = training rows, k = n_neighbors or n_factors
     memory: str = "n"  # of the fitted model, in numbers kept, beyond the training rows
     needs: tuple[Need, ...] = ()  # beyond users, items and ratings
+    learns: Learns = "tastes"  # what it takes from the training rows
     serves_new_users: bool = False  # folds in: a user unknown to fit is served from the history, without a refit
     stochastic: bool = False
     repeatable: Level = "bitwise"

@@ -58,7 +58,8 @@ NEURAL: dict[str, Entry] = {
     "SASRec": Entry(
         _NEURAL + "sas_rec:SASRec", "neural", "ranking", "self-attention over the history in the order of time",
         paper="Kang and McAuley, ICDM 2018", complexity="epochs · n · k · (k + length + negatives)",
-        memory="n + items · k", needs=("time",), serves_new_users=True, stochastic=True, extra="torch",
+        memory="n + items · k", needs=("time",), learns="order", serves_new_users=True, stochastic=True,
+        extra="torch",
         space={
             "n_layers": Range(1, 3), "n_heads": (1, 2), "n_factors": (50, 64, 128, 256), "dropout": Range(0.1, 0.5),
             "max_length": Range(50, 200), "learning_rate": Range(1e-4, 5e-3, log=True),

@@ -12,7 +12,7 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from recsys_lab.algorithms.base import require
+from recsys_lab.algorithms.base import Learns, require
 from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_positive, require_share
 from recsys_lab.algorithms.neural.network import Network
 from recsys_lab.algorithms.neural.sampling import batches
@@ -162,14 +162,15 @@ class SASRec(NeuralAlgorithm):
     Learns which item comes next from the last ``max_length`` items; the softmax over ``n_negatives`` items for the
     paper's single drawn one follows Klenitskiy and Vasilev (RecSys 2023). Needs times, or rows in the order of a file.
 
-    Where test rows lie anywhere in a history (random splits), what comes after its end is the wrong question; so by
-    default the score is the log of the mean, over all items read, of the chance to come next (``reads_all``).
+    Scores by the state after the last item. Where test rows lie anywhere in a history (random splits), what comes after
+    its end is the wrong question: ``reads_all`` scores by the mean, over all items read, of the chance to come next.
 
     A history says no order. Items that the user had in training are read in their order there; any others come after
     them, as the row stores them. So a new user's history is read as stored: whoever knows the order gives the row's
     indices in that order.
     """
 
+    learns: ClassVar[Learns] = "order"
     serves_new_users: ClassVar[bool] = True
     holds_out_latest: ClassVar[bool] = True
 
@@ -182,7 +183,7 @@ class SASRec(NeuralAlgorithm):
     max_length: int = 50  # items of a history that are read, the latest
     dropout: float = 0.2  # in the attention and between the layers
     n_ahead: int = 1  # asked for is one of the next n_ahead items, drawn anew each epoch; 1: the next, as in the paper
-    reads_all: bool = True  # score by the mean chance after each item read; False: after the last, as in the paper
+    reads_all: bool = False  # True: score by the log of the mean chance after each item read, not after the last only
     n_negatives: int = 512  # items drawn for a batch; all items when there are fewer
     regularization: float = 0.0  # weight decay of Adam
 
