@@ -127,6 +127,10 @@ def test_damage_is_said(tmp_path: Path, damage: str) -> None:
         tree.write_text(tree.read_text().replace('"format": 1', '"format": 9'))
     else:
         tree.unlink()
-    words = {"cut": "is damaged", "format": "format 9; this version reads format 1", "missing": "no saved algorithm"}
+    words = {
+        "cut": "is damaged",
+        "format": "format 9; this version reads format 1",
+        "missing": "holds nothing that was saved",
+    }
     with pytest.raises((ValueError, FileNotFoundError), match=words[damage]):
         state.load_algorithm(tmp_path / "saved")

@@ -15,6 +15,7 @@ import uuid
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,20 +23,21 @@ from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.algorithms.state.reading import Source, read_node
 from recsys_lab.algorithms.state.writing import Arrays, write_node
 
-__all__ = ["load_algorithm", "save_algorithm"]
+__all__ = ["load_algorithm", "load_state", "save_algorithm", "save_state"]
 
 FORMAT = 1
 STATE, ARRAYS = "state.json", "arrays.npz"
 
 
-def save_algorithm(algorithm: Algorithm, folder: str | Path) -> None:
-    """Write the fitted ``algorithm`` to ``folder``; a crash leaves the old folder or the new one, never half of it.
+def save_state(value: Any, folder: str | Path) -> None:
+    """Write ``value``, plain data all through, to ``folder``; a crash leaves the old folder or the new one, no half.
 
-    Raises TypeError for a learnt attribute that is no plain data (an open file, a foreign object), with its place.
+    Plain data: arrays, sparse matrices, numbers, texts, tables, fitted algorithms, and dataclasses, lists and mappings
+    of these. Raises TypeError for anything else, with the place where it stands.
     """
     folder = Path(folder)
     arrays = Arrays()
-    root = write_node(algorithm, type(algorithm).__name__, arrays)
+    root = write_node(value, type(value).__name__, arrays)
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     partial.mkdir(parents=True)
     try:
@@ -48,23 +50,33 @@ def save_algorithm(algorithm: Algorithm, folder: str | Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def load_algorithm(folder: str | Path, *, own_modules: Collection[str] = ()) -> Algorithm:
-    """The fitted algorithm that ``save_algorithm`` wrote; its lists are those of the one that was saved.
+def load_state(folder: str | Path, *, own_modules: Collection[str] = ()) -> Any:
+    """What ``save_state`` wrote. ``own_modules``: modules outside recsys_lab whose classes may be built.
 
-    ``own_modules``: modules outside recsys_lab whose classes may be built. Raises FileNotFoundError where there is
-    none, and ValueError for another format, a class that may not be built or a damaged file.
+    Raises FileNotFoundError where there is none, and ValueError for another format, a class that may not be built or a
+    damaged file.
     """
     folder = Path(folder)
     if not (folder / STATE).is_file():
-        raise FileNotFoundError(f"{folder} holds no saved algorithm ({STATE}); save_algorithm writes it")
+        raise FileNotFoundError(f"{folder} holds nothing that was saved ({STATE}); save_state writes it")
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         if state["format"] != FORMAT:
             raise ValueError(f"{folder} is written in format {state['format']}; this version reads format {FORMAT}")
         with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-            found = read_node(state["root"], Source(arrays, frozenset(own_modules)))
+            return read_node(state["root"], Source(arrays, frozenset(own_modules)))
     except (KeyError, OSError, zipfile.BadZipFile, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder} is damaged: {type(error).__name__}: {error}; save the algorithm again") from error
+        raise ValueError(f"{folder} is damaged: {type(error).__name__}: {error}; save it again") from error
+
+
+def save_algorithm(algorithm: Algorithm, folder: str | Path) -> None:
+    """Write the fitted ``algorithm`` to ``folder``; errors as in ``save_state``."""
+    save_state(algorithm, folder)
+
+
+def load_algorithm(folder: str | Path, *, own_modules: Collection[str] = ()) -> Algorithm:
+    """The fitted algorithm of ``folder``; its lists are those of the saved one. Errors as in ``load_state``."""
+    found = load_state(folder, own_modules=own_modules)
     if not isinstance(found, Algorithm):
         raise ValueError(f"{folder} holds a {type(found).__name__} and no algorithm")
     return found
