@@ -16,7 +16,7 @@ def update(root: Path) -> list[Path]:
     """
     from recsys_lab.algorithms import catalogue
     from recsys_lab.leaderboard import build
-    from recsys_lab.metrics import definitions
+    from recsys_lab.metrics import page
 
     board = build(root / "experiments" / "quickstart.yaml")
     texts = {
@@ -24,7 +24,7 @@ def update(root: Path) -> list[Path]:
         "docs/algorithms.md": replace_block(
             _read(root / "docs/algorithms.md"), "algorithms", catalogue.markdown_table()
         ),
-        "docs/metrics.md": definitions.document(),
+        "docs/metrics.md": page.document(),
         "docs/images/leaderboard.svg": board.to_svg(),
     }
     return list(_written(root, texts))

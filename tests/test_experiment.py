@@ -92,6 +92,7 @@ def test_the_quickstart_compares_twelve_models_of_three_families_with_the_oracle
         ("{strategy: temporal_user, test: 0.2}", "temporal_user", "expected keys with values below it"),
         ("cutoffs: [5, 10]", "cutoffs: 10", "evaluation.cutoffs: expected a list"),
         ("primary: ndcg@10", "primary: item_coverage@10", "cannot decide between models"),
+        ("primary: ndcg@10", "primary: 'sampled_ndcg@10[n=99]'", "stands in no leaderboard; use 'ndcg@10'"),
         ("primary: ndcg@10", "primary: arp@10", "neither high nor low is better"),
         ("primary: ndcg@10", "primary: ndcg@10, metrics: [recall]", "add 'ndcg'"),
     ],

@@ -113,11 +113,11 @@ def _columns(
         if metric.kind == "rating":
             raise ValueError(f"{name!r} is a metric of ratings; use task='rating'")
         _require_content(metric, catalogue)
-        if not metric.needs_cutoff:
-            columns[name] = (name, metric, 0)
-            continue
-        for cutoff in cutoffs if k is None else [k]:
-            columns[f"{metric.name}@{cutoff}"] = (f"{metric.name}@{cutoff}", metric, cutoff)
+        for cutoff in [0] if not metric.needs_cutoff else cutoffs if k is None else [k]:
+            columns[metric.column(cutoff)] = (metric.column(cutoff), metric, cutoff)
+            if metric.kind == "sampled":  # never without the number of the full ranking beside it
+                full = METRICS[metric.name.removeprefix("sampled_")]
+                columns.setdefault(full.column(cutoff), (full.column(cutoff), full, cutoff))
     return tuple(columns.values()), tuple(sorted({*cutoffs, *(k for _, _, k in columns.values() if k)}))
 
 

@@ -14,7 +14,9 @@ from recsys_lab.algorithms.top_k import top_k
 from recsys_lab.data.interactions import Float32, Float64, Int32
 from recsys_lab.data.ranked_lists import RankedLists
 from recsys_lab.evaluation.protocol import RankingProtocol
-from recsys_lab.evaluation.relevance import Relevant
+from recsys_lab.evaluation.relevance import Relevant, find
+from recsys_lab.evaluation.sampled import relevant_among, sample_others
+from recsys_lab.metrics.card import Metric
 from recsys_lab.metrics.ranking import auc
 
 if TYPE_CHECKING:
@@ -37,23 +39,24 @@ def rank_users(
     """Lists of ``protocol.k`` items for every test user."""
     if batch_size < 1:
         raise ValueError(f"batch_size is the number of users scored at once, at least 1; found {batch_size}")
-    names = [name for name, metric, _ in protocol.columns if metric.kind == "score"]
+    by_score = [column for column in protocol.columns if column[1].kind in ("score", "sampled")]
+    names = [name for name, _, _ in by_score]
     own_scores = bool(names) or protocol.tie_policy == "pessimistic"
     if own_scores and algorithm.reorders:
         raise ValueError(
             f"{type(algorithm).__name__} lists items in another order than that of its scores, so {names or 'ties'} "
-            "cannot be measured on the scores; leave out auc and use tie_policy='hash'"
+            "cannot be measured on the scores; leave out auc and sampled metrics, and use tie_policy='hash'"
         )
     histories = split.history.matrix
     parts: list[RankedLists] = []
-    areas: list[Float64] = []
+    values: dict[str, list[Float64]] = {name: [np.zeros(0)] for name in names}
     seconds = 0.0
     for first in range(0, len(relevant.users), batch_size):
         batch = _Batch(relevant, first, batch_size, histories, protocol)
         start = time.perf_counter()
         if own_scores:
             scores = _scores(algorithm, batch, protocol.exclude_seen)
-            part = batch.rank(scores)
+            part = batch.rank(scores, batch.candidates)
         else:
             part = algorithm.recommend(
                 batch.users,
@@ -70,10 +73,10 @@ def rank_users(
                 f"with lists of {protocol.k}; found {len(part)} users and lists of {part.k}"
             )
         parts.append(part)
-        if names:
-            areas.append(batch.areas(scores))
-    by_score = {name: np.concatenate([np.zeros(0), *areas]) for name in names}
-    return Ranked(_joined(parts, protocol.k), by_score, seconds)
+        for name, metric, k in by_score:
+            values[name].append(batch.sampled(scores, metric, k) if metric.n_sampled else batch.areas(scores))
+    by_name = {name: np.concatenate(of_batches) for name, of_batches in values.items()}
+    return Ranked(_joined(parts, protocol.k), by_name, seconds)
 
 
 class _Batch:
@@ -88,16 +91,16 @@ class _Batch:
         self._relevant = relevant.matrix(first, first + len(self.users), histories.shape[1])
         self._protocol = protocol
 
-    def rank(self, scores: Float32) -> RankedLists:
-        """The k best by these scores (b, n_items), under the tie policy."""
+    def rank(self, scores: Float32, candidates: Any) -> RankedLists:
+        """The k best of the candidates by these scores (b, n_items), under the tie policy."""
         protocol = self._protocol
         pessimistic = protocol.tie_policy == "pessimistic"
         lists = top_k(
-            self._worst_case(scores) if pessimistic else scores,
+            self._worst_case(scores, candidates) if pessimistic else scores,
             protocol.k,
             users=self.users,
             exclude=self.histories if protocol.exclude_seen else None,
-            candidates=self.candidates,
+            candidates=candidates,
             tie_seed=protocol.tie_seed,
         )
         if not pessimistic:
@@ -106,14 +109,23 @@ class _Batch:
         own = np.where(filled, np.take_along_axis(scores, np.maximum(lists.items, 0), axis=1), -np.inf)
         return RankedLists(lists.users, lists.items, own, lists.tied_at_cutoff)
 
-    def _worst_case(self, scores: Float32) -> Float32:
+    def _worst_case(self, scores: Float32, candidates: Any) -> Float32:
         """Scores in the same order, except that a relevant item stands after all candidates of equal score."""
-        if sparse.issparse(self.candidates):
-            starts, listed = self.candidates.indptr.astype(np.int64), self.candidates.indices.astype(np.int64)
+        if sparse.issparse(candidates):
+            starts, listed = candidates.indptr.astype(np.int64), candidates.indices.astype(np.int64)
         else:
-            starts, listed = np.zeros(0, dtype=np.int64), self.candidates.astype(np.int64)
+            starts, listed = np.zeros(0, dtype=np.int64), candidates.astype(np.int64)
         right = self._relevant
         return np.asarray(_relevant_last(scores, right.indptr.astype(np.int64), right.indices, starts, listed))
+
+    def sampled(self, scores: Float32, metric: Metric, k: int) -> Float64:
+        """The metric of each user with the relevant candidates among ``metric.n_sampled`` others."""
+        protocol, right = self._protocol, self._relevant
+        exclude = self.histories if protocol.exclude_seen else None
+        others = sample_others(self.users, right, self.candidates, exclude, metric.n_sampled, protocol.tie_seed)
+        lists = self.rank(scores, relevant_among(right, self.candidates) + others)
+        hits = find(lists.items[:, :k], right.indptr.astype(np.int64), right.indices.astype(np.int32, copy=False)) >= 0
+        return np.asarray(metric.function(hits, np.diff(right.indptr).astype(np.int64)))
 
     def areas(self, scores: Float32) -> Float64:
         """The auc of each user over the candidates that may be listed; a relevant item outside them is below all."""

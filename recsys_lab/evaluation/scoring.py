@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 TIES_WORTH_A_WARNING = 0.05  # share of lists whose last place was decided by the tie hash
 
+SAMPLED_NOTE = (
+    "sampled metrics rank against drawn candidates and may order models otherwise than the full ranking does; "
+    "read the full numbers beside them (Krichene and Rendle, KDD 2020)"
+)
+
 
 def score_lists(
     lists: RankedLists,
@@ -53,8 +58,9 @@ def score_lists(
         tie_seed=tie_seed,
         tie_policy=tie_policy,
     )
-    if any(metric.kind == "score" for _, metric, _ in protocol.columns):
-        raise ValueError("auc needs the scores of all candidates; lists have only the best: use evaluate")
+    on_scores = [name for name, metric, _ in protocol.columns if metric.kind in ("score", "sampled")]
+    if on_scores:
+        raise ValueError(f"{on_scores[0]} needs the scores of all candidates; lists have only the best: use evaluate")
     relevant = relevant_items(split.test, protocol.relevance_threshold)
     nothing = Cost(float("nan"), float("nan"), float("nan"))
     result = measure(lists, split, protocol, relevant, {}, cost=nothing, algorithm=algorithm, parameters={})
@@ -81,6 +87,8 @@ def measure(
     counted = relevant.n_relevant > 0
     if not counted.any():
         notes.append("no test user has a relevant item, so no metric is defined; is the relevance threshold too high?")
+    if any(metric.n_sampled for _, metric, _ in protocol.columns):
+        notes.append(SAMPLED_NOTE)
     inputs = Inputs(lists, split, relevant, counted)
     summary: dict[str, float] = {}
     per_user: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from recsys_lab.data.published import DATASETS
 from recsys_lab.experiment.datasets import FixedDataset, NamedDataset
 from recsys_lab.experiment.expand import grid, labels
 from recsys_lab.experiment.models import FAMILIES, AlgorithmSpec, EvaluationSpec, Experiment
-from recsys_lab.metrics.definitions import METRICS, parse_metric
+from recsys_lab.metrics.definitions import METRICS, parse_metric, refuse_sampled
 from recsys_lab.splits import STRATEGIES, check_share
 
 PER_USER = {"ranking": ("ranking", "list", "score"), "rating": ("rating",)}  # kinds of metrics with a value a user
@@ -95,6 +95,11 @@ def _metrics(experiment: Experiment) -> Iterator[str]:
         except ValueError as error:
             yield f"{place}: {error}"
             return
+    try:
+        refuse_sampled(spec.primary)
+    except ValueError as error:
+        yield f"evaluation.primary: {error}"
+        return
     yield from _primary(spec)
 
 

@@ -18,9 +18,9 @@ from recsys_lab.metrics.definitions import METRICS
 # or those for whom the library has a value
 Mean = Literal["users", "listed", "defined"]
 MEANS: dict[Mean, str] = {
-    "users": "all users with relevant items; one without a list scores 0",
-    "listed": "users with a list; a user who got none is dropped",
-    "defined": "users for whom there is a value",
+    "users": "all users",
+    "listed": "users with a list",
+    "defined": "users with a value",
 }
 
 
@@ -201,4 +201,4 @@ def convention(name: str) -> Convention:
 
 
 def _first_sentence(function: Callable[..., Any]) -> str:
-    return " ".join((function.__doc__ or "").split("\n\n")[0].split())
+    return " ".join((function.__doc__ or "").split("\n\n")[0].split()).replace("``", "").rstrip(".")

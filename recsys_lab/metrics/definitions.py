@@ -1,11 +1,12 @@
-"""The metric table: every metric of the project with its card. Run as a module, it prints docs/metrics.md."""
+"""The metric table: every metric of the project with its card."""
 
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 
 from recsys_lab.metrics import beyond_accuracy, diversity, ranking, rating
-from recsys_lab.metrics.card import Metric, markdown
+from recsys_lab.metrics.card import Metric
 
 METRIC_SPEC_VERSION = 1  # grows when a definition changes; part of every protocol hash
 
@@ -182,47 +183,67 @@ _TABLE = (
     ),
 )  # fmt: skip
 
+_SAMPLED = "hit_rate", "recall", "precision", "mrr", "map", "ndcg"  # with a sibling on drawn candidates
+N_SAMPLED = 99  # candidates drawn for each user unless the name says another number
+
+
+def _sampled(full: Metric) -> Metric:
+    return replace(
+        full,
+        name=f"sampled_{full.name}",
+        kind="sampled",
+        formula=f"{full.name} of the relevant items among n unseen candidates, drawn by a seeded hash of user and item",
+        edge_cases=f"{full.edge_cases}; fewer than n candidates: all; relevant item outside the candidates: missed",
+        source="He et al., WWW 2017; Krichene and Rendle, KDD 2020",
+        default="option",
+        n_sampled=N_SAMPLED,
+    )
+
+
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _TABLE}
-
-_INTRO = """Generated from `recsys_lab/metrics/definitions.py` by `python -m recsys_lab.metrics.definitions`.
-
-The unsuffixed names follow trec_eval; every other definition has a name of its own. A list is cut at k after masking
-what the user already has. The relevant items are the user's distinct test items with a rating of at least
-`relevance_threshold`, or all of them without a threshold. A test item below the threshold is a miss when it is listed;
-in the history it is masked like any other. Means are over the users with at least one relevant test item; coverage,
-gini and the other properties of all lists are of these users' lists. Default "with features" and "with genres":
-computed when the catalogue has them.
-
-Against given candidates (`candidates=`, or a split that brings them) the same names stand for easier tasks: the
-candidates are part of the protocol hash, and a leaderboard never mixes them with numbers over the whole catalogue.
-Equal scores are ordered by a seeded hash; `tie_policy="pessimistic"` puts relevant items after all their equals.
-`recsys_lab.metrics.fairness.group_report` gives the mean of any per-user metric by group, with gap and ratio."""
+METRICS |= {f"sampled_{name}": _sampled(METRICS[name]) for name in _SAMPLED}
 
 
 def parse_metric(name: str) -> tuple[Metric, int | None]:
     """The card and the cut-off of a name: "ndcg@10" gives (ndcg, 10); "ndcg" and "rmse" have the cut-off None.
 
+    "sampled_ndcg@10[n=500]" gives the card of sampled_ndcg with ``n_sampled`` 500; without brackets it is 99.
     Raises ValueError for an unknown metric, with the nearest known name, and for a cut-off that is none.
     """
-    base, at, cutoff = name.partition("@")
+    plain, bracket, option = name.partition("[")
+    base, at, cutoff = plain.partition("@")
     if base not in METRICS:
         near = difflib.get_close_matches(base, METRICS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ";"
         raise ValueError(f"unknown metric {base!r}{hint} Known: {', '.join(METRICS)}")
     metric = METRICS[base]
+    if bracket:
+        metric = replace(metric, n_sampled=_drawn(metric, name, option))
     if not at:
         return metric, None
     if not metric.needs_cutoff:
         raise ValueError(f"{base!r} has no cut-off; found {name!r}, write {base!r}")
-    if not cutoff.isascii() or not cutoff.isdigit() or int(cutoff) < 1:
+    if not _counts(cutoff):
         raise ValueError(f"the cut-off of a metric is a whole number from 1 up, as in '{base}@10'; found {name!r}")
     return metric, int(cutoff)
 
 
-def document() -> str:
-    """docs/metrics.md, generated from the table."""
-    return markdown(METRICS, METRIC_SPEC_VERSION, _INTRO)
+def refuse_sampled(name: str) -> None:
+    """Raise ValueError when ``name`` is a metric on drawn candidates: models are not compared by one."""
+    if name.startswith("sampled_"):
+        full = name.partition("[")[0].removeprefix("sampled_")
+        raise ValueError(
+            f"{name!r} is measured against drawn candidates and may order models otherwise than the full ranking does, "
+            f"so it decides nothing and stands in no leaderboard; use {full!r}, which is measured beside it"
+        )
 
 
-if __name__ == "__main__":
-    print(document(), end="")
+def _drawn(metric: Metric, name: str, option: str) -> int:
+    number = option.removeprefix("n=").removesuffix("]")
+    if metric.kind != "sampled" or not (option.startswith("n=") and option.endswith("]") and _counts(number)):
+        raise ValueError(f"brackets say how many candidates are drawn, as in 'sampled_ndcg@10[n=99]'; found {name!r}")
+    return int(number)
+
+
+def _counts(text: str) -> bool:
+    return text.isascii() and text.isdigit() and int(text) >= 1

@@ -29,7 +29,7 @@ def recall_of_list(hits: Bool, n_relevant: Int64, items: Int32) -> Float64:
 
 
 def f1_of_list(hits: Bool, n_relevant: Int64, items: Int32) -> Float64:
-    """Harmonic mean of ``precision_of_list`` and recall; NaN without a hit."""
+    """Harmonic mean of recall and hits / items listed; NaN without a hit."""
     found = hits.sum(axis=1)
     return np.where(found > 0, 2.0 * found / np.maximum(_lengths(items) + n_relevant, 1), np.nan)
 
@@ -89,13 +89,16 @@ def ndcg_of_found(hits: Bool, n_relevant: Int64) -> Float64:
 
 
 def ndcg_graded_full_ideal(gains: Float64, all_gains: Float64) -> Float64:
-    """Graded ndcg, linear gain, the ideal not cut at k; ``all_gains`` (n, most relevant items) falling."""
+    """Graded ndcg, linear gain, the ideal not cut at k.
+
+    ``all_gains`` (n, most relevant items of a user): all grades of a user, falling.
+    """
     width = max(gains.shape[1], all_gains.shape[1])
     return ranking.ndcg_graded(_wide(gains, width), _wide(all_gains, width))
 
 
 def ndcg_graded_exp_full_ideal(gains: Float64, all_gains: Float64) -> Float64:
-    """As ``ndcg_graded_full_ideal`` with gain 2^grade - 1."""
+    """Graded ndcg, gain 2^grade - 1, the ideal not cut at k."""
     return ndcg_graded_full_ideal(np.exp2(gains) - 1.0, np.exp2(all_gains) - 1.0)
 
 
@@ -107,7 +110,7 @@ def ndcg_late(hits: Bool, n_relevant: Int64) -> Float64:
 
 
 def ndcg_late_graded(gains: Float64, ideal_gains: Float64) -> Float64:
-    """As ``ndcg_late``, the gain is the grade, the ideal sorted and cut at k."""
+    """Graded ndcg, linear gain, discount 1 / max(1, log2(rank)), the ideal sorted and cut at k."""
     discount = _late_discount(gains.shape[1])
     return ratio(gains @ discount, ideal_gains @ discount)
 

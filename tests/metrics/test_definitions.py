@@ -9,20 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recsys_lab.metrics.definitions import METRICS, document, parse_metric
+from recsys_lab.metrics.definitions import METRICS, parse_metric, refuse_sampled
+from recsys_lab.metrics.page import document
 from recsys_lab.metrics.ratios import ratio
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
 def test_the_page_is_the_table() -> None:
-    assert PAGE.read_text(encoding="utf-8") == document(), (
-        "run: python -m recsys_lab.metrics.definitions > docs/metrics.md"
-    )
+    assert PAGE.read_text(encoding="utf-8") == document(), "run: python -m recsys_lab.metrics.page > docs/metrics.md"
 
 
 def test_the_module_prints_the_page() -> None:
-    command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "recsys_lab.metrics.definitions"]
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "recsys_lab.metrics.page"]
     assert subprocess.run(command, capture_output=True, text=True, check=True, cwd=PAGE.parents[1]).stdout == document()
 
 
@@ -45,6 +44,16 @@ def test_names() -> None:
     assert parse_metric("ndcg@10") == (METRICS["ndcg"], 10)
     assert parse_metric("ndcg") == (METRICS["ndcg"], None)
     assert parse_metric("rmse") == (METRICS["rmse"], None)
+    assert parse_metric("sampled_ndcg@10") == (METRICS["sampled_ndcg"], 10)
+    drawn, k = parse_metric("sampled_ndcg@10[n=500]")
+    assert (drawn.n_sampled, k, drawn.column(10)) == (500, 10, "sampled_ndcg@10[n=500]")
+    assert METRICS["sampled_ndcg"].column(5) == "sampled_ndcg@5[n=99]"
+
+
+def test_a_metric_on_drawn_candidates_decides_nothing() -> None:
+    refuse_sampled("ndcg@10")
+    with pytest.raises(ValueError, match="stands in no leaderboard; use 'hit_rate@10'"):
+        refuse_sampled("sampled_hit_rate@10[n=99]")
 
 
 @pytest.mark.parametrize(
@@ -56,6 +65,9 @@ def test_names() -> None:
         ("ndcg@ten", "whole number from 1 up"),
         ("ndcg@", "whole number from 1 up"),
         ("rmse@10", "'rmse' has no cut-off"),
+        ("ndcg@10[n=99]", "brackets say how many candidates are drawn"),
+        ("sampled_ndcg@10[99]", r"as in 'sampled_ndcg@10\[n=99\]'; found 'sampled_ndcg@10\[99\]'"),
+        ("sampled_ndcg@10[n=0]", "brackets say how many candidates are drawn"),
     ],
 )
 def test_wrong_names_are_errors(name: str, message: str) -> None:
