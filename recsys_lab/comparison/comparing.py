@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from recsys_lab.comparison.values import Measured, measured_values
-from recsys_lab.metrics.definitions import parse_metric, refuse_sampled
+from recsys_lab.metrics.definitions import parse_metric
 from recsys_lab.significance import (
     holm,
     mean_interval,
@@ -103,7 +103,6 @@ def compare(
     measured per user, and for names that no model has.
     """
     _check_names(evaluations, baselines, references)
-    refuse_sampled(primary)
     higher = _direction(primary) if higher_is_better is None else higher_is_better
     measured = measured_values(evaluations, primary)
     values, notes = measured.values, list(measured.notes)

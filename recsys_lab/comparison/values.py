@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from recsys_lab.metrics.definitions import refuse_sampled
+
 if TYPE_CHECKING:
     from recsys_lab.evaluation import Evaluation
 
@@ -41,7 +43,11 @@ class Measured:
 
 
 def measured_values(evaluations: Mapping[str, Evaluation | Sequence[Evaluation]], primary: str) -> Measured:
-    """Each model's values by user. Raises ValueError when data, splits, protocols or users are not the same."""
+    """Each model's values by user.
+
+    Raises ValueError when data, splits, protocols or users are not the same, and for metrics on drawn candidates.
+    """
+    refuse_sampled(primary)
     runs = {name: _as_list(name, given) for name, given in evaluations.items()}
     _check_hashes(runs)
     splits = list(dict.fromkeys(one.split_hash for one in next(iter(runs.values()))))

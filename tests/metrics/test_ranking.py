@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from recsys_lab.metrics import ranking
 from recsys_lab.metrics.definitions import METRICS
 
-ON_HITS = {name: card.function for name, card in METRICS.items() if card.inputs == ("hits", "n_relevant")}
+ON_HITS = {
+    name: card.function
+    for name, card in METRICS.items()
+    if card.kind == "ranking" and card.inputs == ("hits", "n_relevant")
+}
 
 
 @st.composite
