@@ -43,6 +43,7 @@ ENGINES = {
     "mlflow": {"tracking/store.py", "serving/model_store.py"},
     "papermill": {"runner/execute.py"},
     "surprise": {"algorithms/surprise_models.py"},
+    "optuna": {"tuning/study.py"},
     "implicit": {"algorithms/implicit_models.py"},
 }
 MAX_LINES, MAX_FUNCTION, MAX_METHODS = 250, 50, 8

@@ -1,14 +1,18 @@
 """An experiment is one YAML file: a question, data, splits, a protocol and the models of each family."""
 
 from recsys_lab.experiment.datasets import FileDataset, FixedDataset, NamedDataset
-from recsys_lab.experiment.expand import BASELINE, Trial, expand, labels, select
-from recsys_lab.experiment.identity import code_version, hash_of, sweep_id
+from recsys_lab.experiment.expand import BASELINE, DEFAULT, FIXED, TUNED, Trial, expand, labels, select
+from recsys_lab.experiment.identity import code_version, hash_of, sweep_id, tuning_identity
 from recsys_lab.experiment.load import ExperimentError, experiment_from_text, load_experiment, parse_yaml
 from recsys_lab.experiment.models import FAMILIES, Experiment, SplitSpec
+from recsys_lab.experiment.tuning import TuningSpec
 
 __all__ = [
     "BASELINE",
+    "DEFAULT",
     "FAMILIES",
+    "FIXED",
+    "TUNED",
     "Experiment",
     "ExperimentError",
     "FileDataset",
@@ -16,6 +20,7 @@ __all__ = [
     "NamedDataset",
     "SplitSpec",
     "Trial",
+    "TuningSpec",
     "code_version",
     "expand",
     "experiment_from_text",
@@ -25,4 +30,5 @@ __all__ = [
     "parse_yaml",
     "select",
     "sweep_id",
+    "tuning_identity",
 ]

@@ -12,10 +12,13 @@ from recsys_lab.data.datasets import SYNTHETIC
 from recsys_lab.data.filters import FILTERS
 from recsys_lab.data.published import DATASETS
 from recsys_lab.experiment.datasets import FixedDataset, NamedDataset
-from recsys_lab.experiment.expand import grid, labels
+from recsys_lab.experiment.expand import labels
+from recsys_lab.experiment.grids import grid
 from recsys_lab.experiment.models import FAMILIES, AlgorithmSpec, EvaluationSpec, Experiment
+from recsys_lab.experiment.tuning import places
 from recsys_lab.metrics.definitions import METRICS, parse_metric, refuse_sampled
 from recsys_lab.splits import STRATEGIES, check_share
+from recsys_lab.tuning import space_of
 
 PER_USER = {"ranking": ("ranking", "list", "score"), "rating": ("rating",)}  # kinds of metrics with a value a user
 
@@ -29,6 +32,7 @@ def mistakes(experiment: Experiment) -> list[str]:
         *_metrics(experiment),
         *_algorithms(experiment),
         *_oracle(experiment),
+        *_tuning(experiment),
     ]
     if not found:
         found.extend(_expected(experiment))
@@ -137,6 +141,20 @@ def _algorithms(experiment: Experiment) -> Iterator[str]:
             yield f"{place}: {spec.name} has an empty grid; give at least one value"
         elif experiment.evaluation.task == "rating" and not isinstance(points[0], RatingPredictor):
             yield f"{place}: {spec.name} does not predict ratings; leave it out, or use evaluation.task: ranking"
+
+
+def _tuning(experiment: Experiment) -> Iterator[str]:
+    dataset = experiment.dataset
+    if experiment.tuning is not None and isinstance(dataset, FixedDataset) and dataset.validation is None:
+        yield "tuning: the given split has no validation part to search on; name one: dataset.validation"
+    for place, spec in _places(experiment):
+        if experiment.tuning is None and spec.tune is not True:
+            yield f"{place}.tune: nothing is searched in this experiment; add the key tuning, such as {{n_trials: 20}}"
+        elif spec.tune is not True and spec.tune is not False:
+            try:
+                space_of(spec.name, spec.hyper_parameters, places(spec.tune))
+            except (ValueError, ImportError) as error:
+                yield f"{place}.tune: {error}"
 
 
 def _oracle(experiment: Experiment) -> Iterator[str]:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
-import typing
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.algorithms.catalogue import CATALOGUE, algorithm_class, make_algorithm
+from recsys_lab.algorithms.entries.entry import Space
 from recsys_lab.algorithms.hybrid import PARAMETERS, all_parts, is_stochastic, parts_of
 from recsys_lab.experiment.datasets import Parameters
-from recsys_lab.experiment.identity import code_version, data_identity, hash_of, own_source, protocol_identity
+from recsys_lab.experiment.grids import fields_of, grid
+from recsys_lab.experiment.identity import (
+    code_version,
+    data_identity,
+    hash_of,
+    own_source,
+    protocol_identity,
+    tuning_identity,
+)
 from recsys_lab.experiment.models import AlgorithmSpec, Experiment
+from recsys_lab.experiment.tuning import places
 from recsys_lab.seeds import child_seed
+from recsys_lab.tuning.space import in_words, space_of
 
 BASELINE = "baseline"
+TUNED, FIXED, DEFAULT = "tuned", "fixed", "default"
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,8 @@ class Trial:
     seed: int
     stochastic: bool
     trial_id: str
+    origin: str = DEFAULT  # of the hyper-parameters: "tuned", "fixed" in the file, or the algorithm's "default"
+    space: Space = field(default_factory=dict)  # what is searched before the fit; empty: nothing
 
     @property
     def is_baseline(self) -> bool:
@@ -46,9 +57,9 @@ class Trial:
         fold = "" if self.fold is None else f" · fold {self.fold}"
         return f"{self.label} · {self.dataset}{fold} · s{self.seed}"
 
-    def make(self) -> Algorithm:
-        """The algorithm, not yet fitted."""
-        return make_algorithm(self.algorithm, **self.parameters)
+    def make(self, found: Parameters | None = None) -> Algorithm:
+        """The algorithm, not yet fitted; ``found`` are the hyper-parameters that a search has chosen."""
+        return make_algorithm(self.algorithm, **{**self.parameters, **(found or {})})
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,8 @@ class _Variant:
     algorithm: str
     hyper_parameters: Parameters
     label: str
+    origin: str
+    space: Space
 
 
 def expand(experiment: Experiment) -> list[Trial]:
@@ -66,6 +79,8 @@ def expand(experiment: Experiment) -> list[Trial]:
     """
     variants = _variants(experiment)
     common = [data_identity(experiment), protocol_identity(experiment), code_version()]
+    if experiment.tuning is not None:
+        common.append(tuning_identity(experiment))
     trials = []
     for index, split in enumerate(experiment.split):
         for fold in split.chosen_folds:
@@ -108,7 +123,7 @@ def _trial(
     model = make_algorithm(variant.algorithm, **parameters)
     algorithm = type(model)
     entry = CATALOGUE.get(variant.algorithm)
-    seeded = "random_state" in _fields(algorithm) and "random_state" not in parameters
+    seeded = "random_state" in fields_of(algorithm) and "random_state" not in parameters
     stochastic = seeded and (entry is None or entry.stochastic) and is_stochastic(model)
     if not stochastic and seed != experiment.seeds[0]:
         return None
@@ -116,6 +131,8 @@ def _trial(
         parameters["random_state"] = child_seed(seed, f"fit/{variant.algorithm}")
     sources = [own_source(type(part)) for part in (model, *all_parts(model))]
     identity = [spec, variant.algorithm, parameters, sources, seed if stochastic else None]
+    if variant.space:
+        identity.append(in_words(variant.space))
     return Trial(
         experiment=experiment.name,
         family=variant.family,
@@ -128,6 +145,8 @@ def _trial(
         seed=seed,
         stochastic=stochastic,
         trial_id=hash_of(identity),
+        origin=variant.origin,
+        space=variant.space,
     )
 
 
@@ -144,15 +163,31 @@ def _variants(experiment: Experiment) -> list[_Variant]:
     """Every algorithm with every grid point, labelled by what tells it from the others of its name."""
     written = [(BASELINE, spec) for spec in experiment.baselines]
     written += [(family, spec) for family, specs in experiment.families.items() for spec in specs]
-    points: list[tuple[str, str, Parameters]] = []
+    points: list[tuple[str, AlgorithmSpec, Parameters]] = []
     for family, spec in written:
         for parameters in grid(spec):
-            if not any(name == spec.name and known == parameters for _, name, known in points):
-                points.append((family, spec.name, parameters))
+            if not any((known.name, known.tune, p) == (spec.name, spec.tune, parameters) for _, known, p in points):
+                points.append((family, spec, parameters))
+    variants = []
+    for family, spec, parameters in points:
+        label = _label(spec.name, parameters, [p for _, other, p in points if other.name == spec.name])
+        origin, space = _search(experiment, spec, parameters)
+        variants.append(_Variant(family, spec.name, parameters, label, origin, space))
+    names = [variant.label for variant in variants]
     return [
-        _Variant(family, name, parameters, _label(name, parameters, [p for _, n, p in points if n == name]))
-        for family, name, parameters in points
+        replace(variant, label=f"{variant.label} ({variant.origin})") if names.count(variant.label) > 1 else variant
+        for variant in variants
     ]
+
+
+def _search(experiment: Experiment, spec: AlgorithmSpec, parameters: Parameters) -> tuple[str, Space]:
+    """Where the hyper-parameters come from, and what is searched. Who has nothing to search counts as tuned."""
+    own = FIXED if set(parameters) - {"random_state"} else DEFAULT
+    if experiment.tuning is None or spec.tune is False:
+        return own, {}
+    space = space_of(spec.name, parameters, places(spec.tune))
+    entry = CATALOGUE.get(spec.name)
+    return (TUNED if space or (entry and not entry.space and own == DEFAULT) else own), space
 
 
 def _label(name: str, parameters: Parameters, same_name: list[Parameters]) -> str:
@@ -175,44 +210,3 @@ def _flat(parameters: Parameters) -> Parameters:
         else:
             flat[key] = value
     return flat
-
-
-def grid(spec: AlgorithmSpec) -> Iterator[Parameters]:
-    """The grid points of an algorithm: a list stands for several values where the field takes a single one.
-
-    The hyper-parameters of a part (``base_parameters``) are a grid of that part.
-    """
-    model = make_algorithm(spec.name)
-    fields = _fields(type(model))
-    axes = []
-    for key, value in spec.hyper_parameters.items():
-        part = key.removesuffix(PARAMETERS)
-        if part != key and part in parts_of(type(model)) and isinstance(value, dict):
-            name = spec.hyper_parameters.get(part, getattr(model, part))
-            if isinstance(name, str):
-                inner = AlgorithmSpec(name=name, hyper_parameters=value)
-                axes.append([(key, point) for point in grid(inner)])
-                continue
-        several = isinstance(value, list) and (not _takes_a_list(fields.get(key)) or _is_list_of_lists(value))
-        axes.append([(key, point) for point in value] if several else [(key, value)])
-    for point in itertools.product(*axes):
-        yield dict(point)
-
-
-def _fields(algorithm: type) -> dict[str, Any]:
-    """Names and types of an algorithm's hyper-parameters."""
-    if not dataclasses.is_dataclass(algorithm):
-        return {}
-    try:
-        hints = typing.get_type_hints(algorithm)
-    except (NameError, TypeError):
-        hints = {}
-    return {field.name: hints.get(field.name, field.type) for field in dataclasses.fields(algorithm)}
-
-
-def _takes_a_list(annotation: Any) -> bool:
-    return any(word in str(annotation).lower() for word in ("list[", "tuple[", "sequence["))
-
-
-def _is_list_of_lists(value: list[Any]) -> bool:
-    return bool(value) and all(isinstance(entry, list) for entry in value)

@@ -24,16 +24,20 @@ def hash_of(value: Any, length: int = 20) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
-@cache
 def code_version() -> str:
     """Package version and a hash of the source files that can change a number."""
+    return f"{__version__}+{_digest_of(_NUMBERS)}"
+
+
+@cache
+def _digest_of(parts: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for part in _NUMBERS:
+    for part in parts:
         files = [PACKAGE / f"{part}.py", *sorted((PACKAGE / part).rglob("*.py"))]
         for file in files:
             if file.is_file():
                 digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return f"{__version__}+{digest.hexdigest()[:12]}"
+    return digest.hexdigest()[:12]
 
 
 def own_source(algorithm: type) -> str:
@@ -75,6 +79,14 @@ def _hash_of_contents(path: Path, modified: int, size: int) -> str:
 def protocol_identity(experiment: Experiment) -> dict[str, Any]:
     """What decides how a model is measured. The primary metric is a matter of reading, not of measuring."""
     return experiment.evaluation.model_dump(mode="json", exclude={"primary"})
+
+
+def tuning_identity(experiment: Experiment) -> dict[str, Any]:
+    """What decides the outcome of a search: budget, seed, metric and the code of the search; {} without tuning."""
+    if experiment.tuning is None:
+        return {}
+    metric = {"metric": experiment.evaluation.primary, "code": _digest_of(("tuning",))}
+    return {**experiment.tuning.model_dump(mode="json"), **metric}
 
 
 def sweep_id(experiment: Experiment) -> str:

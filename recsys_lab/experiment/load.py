@@ -22,6 +22,7 @@ from recsys_lab.experiment.models import (
     Experiment,
     SplitSpec,
 )
+from recsys_lab.experiment.tuning import TuningSpec
 
 SMALL_EXPERIMENT = """
 question: Which models rank the small generated data set best?
@@ -40,6 +41,7 @@ _MODEL_OF_KEY: dict[str, type[BaseModel]] = {
     "evaluation": EvaluationSpec,
     "expected": Expected,
     "split": SplitSpec,
+    "tuning": TuningSpec,
     "named": NamedDataset,
     "file": FileDataset,
     "fixed": FixedDataset,

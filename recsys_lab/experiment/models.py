@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from recsys_lab.experiment.datasets import Dataset, FileDataset, FixedDataset, Parameters, Strict
+from recsys_lab.experiment.tuning import SEEDS, TuningSpec, places
 
 FAMILIES = ("collaborative_filtering", "content_based", "factorization", "neural")
 METRIC_NAME = re.compile(r"[a-z_]+(@\d+)?(\[.*\])?")
@@ -111,10 +112,14 @@ class EvaluationSpec(Strict):
 
 
 class AlgorithmSpec(Strict):
-    """An algorithm and its hyper-parameters; a list where one value is expected is a grid."""
+    """An algorithm and its hyper-parameters; a list where one value is expected is a grid.
+
+    In an experiment with ``tuning``, ``tune`` among the hyper-parameters says what is searched (``tuning.places``).
+    """
 
     name: str
     hyper_parameters: Parameters = Field(default_factory=dict)
+    tune: bool | dict[str, Any] = True
 
     @model_validator(mode="before")
     @classmethod
@@ -124,13 +129,21 @@ class AlgorithmSpec(Strict):
         if isinstance(value, dict) and len(value) == 1:
             name, hyper_parameters = next(iter(value.items()))
             if isinstance(name, str) and isinstance(hyper_parameters, (dict, type(None))):
-                return {"name": name, "hyper_parameters": hyper_parameters or {}}
-        if isinstance(value, dict) and set(value) <= {"name", "hyper_parameters"} and "name" in value:
+                written = dict(hyper_parameters or {})
+                search = {"tune": written.pop("tune")} if "tune" in written else {}
+                return {"name": name, "hyper_parameters": written, **search}
+        if isinstance(value, dict) and set(value) <= {"name", "hyper_parameters", "tune"} and "name" in value:
             return value
         raise ValueError(
             f"an algorithm is a name (UserKNN) or one name with hyper-parameters "
             f"({{ItemKNN: {{n_neighbors: 100}}}}); found {value!r}"
         )
+
+    @field_validator("tune", mode="before")
+    @classmethod
+    def _places_are_sound(cls, tune: Any) -> Any:
+        places(tune)
+        return tune
 
 
 class Expected(Strict):
@@ -161,11 +174,26 @@ class Experiment(Strict):
     dataset: Dataset
     split: tuple[SplitSpec, ...] = (SplitSpec(strategy="temporal_global"),)
     evaluation: EvaluationSpec = EvaluationSpec(primary="ndcg@10")
-    seeds: tuple[int, ...] = (42,)
+    tuning: TuningSpec | None = None  # null = nothing is searched
+    seeds: tuple[int, ...] = (42,)  # of the fits; five with tuning when none are given
     baselines: tuple[AlgorithmSpec, ...] = ()
     families: dict[str, tuple[AlgorithmSpec, ...]]
     expected: tuple[Expected, ...] = ()
     path: Path | None = Field(default=None, exclude=True)  # the file it was read from; not a key of the file
+
+    @model_validator(mode="before")
+    @classmethod
+    def _five_seeds_with_tuning(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("tuning") is not None and "seeds" not in values:
+            return {**values, "seeds": SEEDS}
+        return values
+
+    @model_validator(mode="after")
+    def _searches_have_a_validation_part(self) -> Experiment:
+        if self.tuning is not None and not all(spec.validation for spec in self.split):
+            specs = [one if one.validation else one.model_copy(update={"validation": one.test}) for one in self.split]
+            object.__setattr__(self, "split", tuple(specs))
+        return self
 
     @field_validator("split", mode="before")
     @classmethod

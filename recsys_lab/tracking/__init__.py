@@ -3,6 +3,7 @@
 from recsys_lab.tracking.curves import load_curve
 from recsys_lab.tracking.environment import die_with_parent, git_tags, home, is_dead, process_tags, versions
 from recsys_lab.tracking.names import NOTEBOOK, TRIAL, metric_key, page, run_page, shown_metrics, shown_names
+from recsys_lab.tracking.searches import load_tuning
 from recsys_lab.tracking.stale import close_stale_runs, stale_runs
 from recsys_lab.tracking.store import (
     Run,
@@ -57,6 +58,7 @@ __all__ = [
     "is_dead",
     "load_curve",
     "load_evaluation",
+    "load_tuning",
     "local_folder",
     "lock",
     "log",

@@ -22,6 +22,7 @@ from recsys_lab.tracking import store
 from recsys_lab.tracking.curves import CURVE, log_curve
 from recsys_lab.tracking.environment import git_tags, versions
 from recsys_lab.tracking.names import TRIAL, run_page, shown_metrics
+from recsys_lab.tracking.searches import TUNING, log_tuning
 from recsys_lab.tracking.store import Run
 from recsys_lab.tuning import TuningRecord
 
@@ -42,6 +43,7 @@ def begin_trial(experiment: Experiment, trial: Trial) -> Run:
         "split": str(trial.split),
         "fold": "" if trial.fold is None else str(trial.fold),
         "seed": str(trial.seed),
+        "hyper_parameters": trial.origin,
         "code_version": code_version(),
         **git_tags(),
     }
@@ -78,9 +80,11 @@ def finish_trial(run: Run, experiment: Experiment, trial: Trial, outcome: Outcom
         "ms_per_user": cost.ms_per_user,
         "peak_rss_mb": cost.peak_rss_mb,
     }
-    _log_artifacts(run, evaluation, split, curve)
+    _log_artifacts(run, outcome)
     if curve is not None:
         log_curve(run, curve)
+    if outcome.tuning is not None:
+        log_tuning(run, outcome.tuning)
     _log_data(run, trial, evaluation, split, data)
     store.log(
         run,
@@ -113,13 +117,16 @@ def _params(trial: Trial, evaluation: Evaluation, split: Split, data: Interactio
     }
 
 
-def _log_artifacts(run: Run, evaluation: Evaluation, split: Split, curve: pd.DataFrame | None) -> None:
+def _log_artifacts(run: Run, outcome: Outcome) -> None:
+    evaluation, split, curve = outcome.evaluation, outcome.split, outcome.curve
     with tempfile.TemporaryDirectory(prefix="recsys_lab_") as folder:
         evaluation.save(Path(folder) / EVALUATION)
         (Path(folder) / "split_card.json").write_text(_json(split.card.__dict__), encoding="utf-8")
         (Path(folder) / "environment.txt").write_text(versions(), encoding="utf-8")
         if curve is not None:
             curve.to_csv(Path(folder) / CURVE, index=False)
+        if outcome.tuning is not None:
+            outcome.tuning.save(Path(folder) / TUNING)
         store.log_files(run, Path(folder))
 
 

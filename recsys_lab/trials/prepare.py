@@ -9,7 +9,8 @@ import numpy as np
 
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.experiment import Experiment, FileDataset, FixedDataset, NamedDataset
-from recsys_lab.splits import Split, fixed_split, split
+from recsys_lab.splits import Split, fixed_split, split, without_validation
+from recsys_lab.tuning import sealed
 
 
 def load_data(experiment: Experiment) -> Interactions:
@@ -33,8 +34,19 @@ def load_data(experiment: Experiment) -> Interactions:
 def make_splits(experiment: Experiment, index: int, fold: int = -1, data: Interactions | None = None) -> list[Split]:
     """The experiment's ``index``-th split: one Split, or one for each chosen fold of a k_fold (or only ``fold``).
 
-    Raises ValueError when there is no such split or fold.
+    With ``tuning`` these are the splits of the final fits: train holds the rows of validation too, which stand apart in
+    ``search_splits``. Raises ValueError when there is no such split or fold.
     """
+    made = _made(experiment, index, fold, data, validation=experiment.tuning is None)
+    return made if experiment.tuning is None else [without_validation(one) for one in made]
+
+
+def search_splits(experiment: Experiment, index: int, fold: int = -1, data: Interactions | None = None) -> list[Split]:
+    """The same splits with their validation parts, to search hyper-parameters on; their test parts are sealed."""
+    return [sealed(one) for one in _made(experiment, index, fold, data, validation=True)]
+
+
+def _made(experiment: Experiment, index: int, fold: int, data: Interactions | None, *, validation: bool) -> list[Split]:
     if not 0 <= index < len(experiment.split):
         raise ValueError(f"split {index} does not exist; the experiment has splits 0 ... {len(experiment.split) - 1}")
     spec = experiment.split[index]
@@ -44,7 +56,8 @@ def make_splits(experiment: Experiment, index: int, fold: int = -1, data: Intera
     if isinstance(experiment.dataset, FixedDataset):
         return [_fixed(experiment, experiment.dataset)]
     data = load_data(experiment) if data is None else data
-    common: dict[str, Any] = {"validation": spec.validation, "seed": spec.seed, **spec.options}
+    common: dict[str, Any] = {"seed": spec.seed, **spec.options}
+    common["validation"] = spec.validation if validation else 0.0
     if spec.strategy != "k_fold":
         return [split(data, spec.strategy, test=spec.test, **common)]
     folds = spec.chosen_folds if fold == -1 else (fold,)

@@ -18,8 +18,10 @@ from recsys_lab.data.interactions import Interactions
 from recsys_lab.evaluation import Evaluation, evaluate
 from recsys_lab.experiment import FAMILIES, Experiment, Trial, expand, load_experiment, select
 from recsys_lab.splits import Split
-from recsys_lab.trials.prepare import load_data, make_splits
+from recsys_lab.trials.prepare import load_data, make_splits, search_splits
+from recsys_lab.trials.searches import search, tell_runner
 from recsys_lab.trials.warm import warm
+from recsys_lab.tuning import TuningRecord
 
 LOWER_IS_BETTER = ("rmse", "mae", "gini", "arp")
 
@@ -70,6 +72,7 @@ class FamilyWork:
     fold_evaluations: dict[int, dict[str, Evaluation]] = field(default_factory=dict)  # fold (0 without folds) -> label
     algorithms: dict[str, Algorithm] = field(default_factory=dict)  # fitted on split.train in this process
     curves: dict[str, pd.DataFrame] = field(default_factory=dict)  # label -> loss by epoch, of models that have one
+    records: dict[str, TuningRecord] = field(default_factory=dict)  # trial id -> how its hyper-parameters were found
     failures: dict[str, str] = field(default_factory=dict)  # label -> message
     notes: dict[str, list[str]] = field(default_factory=dict)  # label -> what evaluate warned of
 
@@ -87,6 +90,12 @@ class FamilyWork:
         return self.fold_evaluations.get(self._first_fold, {})
 
     @property
+    def tunings(self) -> dict[str, TuningRecord]:
+        """How the hyper-parameters were found, by label; those of ``split``."""
+        here = [trial for trial in self.trials if (trial.fold or 0) == self._first_fold]
+        return {trial.label: self.records[trial.trial_id] for trial in here if trial.trial_id in self.records}
+
+    @property
     def baselines(self) -> tuple[str, ...]:
         """Labels of the baselines, the Oracle left out: it is a reference, nothing to be beaten."""
         return tuple(
@@ -96,6 +105,11 @@ class FamilyWork:
     @cached_property
     def _first_fold(self) -> int:
         return self.splits[0].card.fold or 0
+
+    @cached_property
+    def _search_splits(self) -> list[Split]:
+        fold = -1 if len(self.splits) > 1 or self.split.card.fold is None else self.split.card.fold
+        return search_splits(self.experiment, self.trials[0].split, fold, self.data)
 
     def run(self, *, progress: bool = True) -> dict[str, Evaluation]:
         """Fit and evaluate every trial, or read it back when it is finished; the evaluations of ``split`` by label.
@@ -108,11 +122,11 @@ class FamilyWork:
         for trial in bar:
             if progress:
                 bar.set_postfix_str(trial.label)
-            evaluation = self._logged(trial) if self.log else self._tried(trial)
+            evaluation = self._logged(trial, progress) if self.log else self._tried(trial, progress)
             if evaluation is not None:
                 self.notes.setdefault(trial.label, list(evaluation.warnings))
                 self.fold_evaluations.setdefault(trial.fold or 0, {})[trial.label] = evaluation
-            _tell_runner(trial)
+            tell_runner(trial)
         written = list(dict.fromkeys(trial.label for trial in self.trials))
         for fold, found in self.fold_evaluations.items():
             self.fold_evaluations[fold] = {label: found[label] for label in written if label in found}
@@ -147,17 +161,19 @@ class FamilyWork:
             known = {trial.label: trial for trial in self.trials if (trial.fold or 0) == self._first_fold}
             if label not in known:
                 raise ValueError(f"no model is called {label!r} here; there are {', '.join(known)}")
-            self.algorithms[label] = known[label].make().fit(self.split.train)
+            found = self.records.get(known[label].trial_id)
+            algorithm = known[label].make(found.best_parameters if found else None)
+            self.algorithms[label] = algorithm.fit(self.split.train)
         return self.algorithms[label]
 
-    def _tried(self, trial: Trial) -> Evaluation | None:
+    def _tried(self, trial: Trial, progress: bool) -> Evaluation | None:
         try:
-            return self._evaluate(trial)
+            return self._evaluate(trial, progress)
         except Exception as error:  # one failing algorithm must not stop the others
             self._note_failure(trial, error)
             return None
 
-    def _logged(self, trial: Trial) -> Evaluation | None:
+    def _logged(self, trial: Trial, progress: bool) -> Evaluation | None:
         tracking.init_store(self.experiment.name)
         with tracking.lock(f"trial-{trial.trial_id}"):  # another process at the same trial finishes it for us
             run = tracking.find_trial(self.experiment.name, trial.trial_id)
@@ -165,13 +181,21 @@ class FamilyWork:
                 try:
                     evaluation = tracking.load_evaluation(run)
                     _keep(self.curves, trial, tracking.load_curve(run))
+                    if trial.space:
+                        self.records[trial.trial_id] = tracking.load_tuning(run)
                     return evaluation
                 except FileNotFoundError:
                     pass  # the artifacts were deleted: measured again below
             run = tracking.begin_trial(self.experiment, trial)
             try:
-                evaluation = self._evaluate(trial)
-                outcome = tracking.Outcome(evaluation, self._split_of(trial), self.data, self.curves.get(trial.label))
+                evaluation = self._evaluate(trial, progress)
+                outcome = tracking.Outcome(
+                    evaluation,
+                    self._split_of(trial),
+                    self.data,
+                    self.curves.get(trial.label),
+                    tuning=self.records.get(trial.trial_id),
+                )
                 tracking.finish_trial(run, self.experiment, trial, outcome)
             except Exception as error:
                 tracking.fail_trial(run, error)
@@ -182,8 +206,12 @@ class FamilyWork:
                 raise
         return evaluation
 
-    def _evaluate(self, trial: Trial) -> Evaluation:
-        algorithm, spec = trial.make(), self.experiment.evaluation
+    def _evaluate(self, trial: Trial, progress: bool) -> Evaluation:
+        spec, found = self.experiment.evaluation, None
+        if trial.space:
+            record = search(self.experiment, trial, self._search_splits, log=self.log, progress=progress)
+            self.records[trial.trial_id], found = record, record.best_parameters
+        algorithm = trial.make(found)
         split, protocol = self._split_of(trial), spec.model_dump(exclude={"primary"})
         warm(algorithm, protocol)
         with warnings.catch_warnings(record=True) as caught:  # a warning shows a path of the machine; we keep the words
@@ -225,11 +253,3 @@ def _bar(trials: list[Trial], progress: bool) -> Any:
     from tqdm.auto import tqdm
 
     return tqdm(trials, desc="trials", unit="trial", leave=False)
-
-
-def _tell_runner(trial: Trial) -> None:
-    """One line more in the file the runner reads for its progress bar."""
-    path = os.environ.get("RECSYS_LAB_PROGRESS")
-    if path:
-        with open(path, "a", encoding="utf-8") as stream:
-            stream.write(f"{trial.label}\n")
