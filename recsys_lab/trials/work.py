@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +20,9 @@ from recsys_lab.experiment import FAMILIES, Experiment, Trial, expand, load_expe
 from recsys_lab.splits import Split
 from recsys_lab.trials.prepare import load_data, make_splits, search_splits
 from recsys_lab.trials.searches import search, tell_runner
+from recsys_lab.trials.tables import family_table
 from recsys_lab.trials.warm import warm
 from recsys_lab.tuning import TuningRecord
-
-LOWER_IS_BETTER = ("rmse", "mae", "gini", "arp")
 
 
 def open_family(
@@ -137,23 +136,7 @@ class FamilyWork:
 
         ``metrics=None``: those shown in MLflow, at the primary metric's cut-off, and the costs.
         """
-        rows: dict[str, dict[str, list[float]]] = {}
-        for found in self.fold_evaluations.values():
-            for label, evaluation in found.items():
-                row = rows.setdefault(label, {})
-                for name, value in _values(evaluation).items():
-                    row.setdefault(name, []).append(value)
-        frame = pd.DataFrame(
-            {label: {name: _mean(values) for name, values in row.items()} for label, row in rows.items()}
-        ).T
-        primary = self.experiment.evaluation.primary
-        if metrics is None:
-            metrics = tracking.shown_names(list(frame.columns), primary)
-        frame = frame.reindex(columns=list(metrics)).rename_axis("model")
-        if primary not in frame.columns or frame.empty:
-            return frame
-        ascending = primary.startswith(LOWER_IS_BETTER)
-        return frame.sort_values(primary, ascending=ascending, kind="stable")
+        return family_table(self.fold_evaluations.values(), self.experiment.evaluation.primary, metrics)
 
     def algorithm(self, label: str) -> Algorithm:
         """The algorithm fitted on ``split.train``; fitted now when its trial was read back from MLflow."""
@@ -236,15 +219,6 @@ class FamilyWork:
 def _keep(curves: dict[str, pd.DataFrame], trial: Trial, curve: pd.DataFrame | None) -> None:
     if curve is not None:
         curves[trial.label] = curve
-
-
-def _values(evaluation: Evaluation) -> dict[str, float]:
-    cost = evaluation.cost
-    return {**evaluation.summary, "fit_s": cost.fit_s, "ms_per_user": cost.ms_per_user, "peak_rss_mb": cost.peak_rss_mb}
-
-
-def _mean(values: Iterable[float]) -> float:
-    return float(pd.Series(list(values), dtype=float).mean())
 
 
 def _bar(trials: list[Trial], progress: bool) -> Any:
