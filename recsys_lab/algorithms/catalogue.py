@@ -81,16 +81,17 @@ def _import_error(name: str, entry: Entry | None, module_name: str, error: Impor
 def markdown_table() -> str:
     """The catalogue as two Markdown tables, as they stand in docs/algorithms.md: what there is, and where to search."""
     lines = [
-        "| algorithm | family | task | what it does | needs | learns | new users | stochastic | repeatable "
+        "| algorithm | family | task | what it does | needs | learns | new users | cold items | stochastic | repeatable "
         "| cost of fit | memory | source |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, entry in CATALOGUE.items():
         new_users = "yes" if entry.serves_new_users else "no"
+        cold = "yes" if entry.serves_cold_items else "no"
         seeds = "yes" if entry.stochastic else "no"
         lines.append(
             f"| {name} | {entry.family} | {entry.task} | {entry.description} | {needs_of(entry)} | {entry.learns} "
-            f"| {new_users} | {seeds} | {entry.repeatable} | {entry.complexity} | {entry.memory} | {entry.paper} |"
+            f"| {new_users} | {cold} | {seeds} | {entry.repeatable} | {entry.complexity} | {entry.memory} | {entry.paper} |"
         )
     lines += ["", "| algorithm | search space |", "|---|---|"]
     lines += [f"| {name} | {space_of(entry)} |" for name, entry in CATALOGUE.items() if entry.space]
@@ -104,10 +105,13 @@ def needs_of(entry: Entry) -> str:
 
 def space_of(entry: Entry) -> str:
     """The search space in words."""
-    return "; ".join(
-        f"{name} {values if isinstance(values, Range) else '{' + ', '.join(map(str, values)) + '}'}"
-        for name, values in entry.space.items()
-    )
+    words = []
+    for name, values in entry.space.items():
+        where = values if isinstance(values, Range) else "{" + ", ".join(map(str, values)) + "}"
+        conditions = entry.conditions.get(name, {}).items()
+        only = " and ".join(f"{other} {' or '.join(map(str, choices))}" for other, choices in conditions)
+        words.append(f"{name} {where}{f' with {only}' if only else ''}")
+    return "; ".join(words)
 
 
 if __name__ == "__main__":

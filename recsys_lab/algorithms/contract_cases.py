@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import sparse
 
+from recsys_lab.algorithms.catalogue import CATALOGUE, algorithm_class
 from recsys_lab.data.interactions import Catalogue, Float64, Int32, Interactions
 from recsys_lab.data.synthetic import generate
 
@@ -17,6 +18,19 @@ from recsys_lab.data.synthetic import generate
 def contract_data() -> Interactions:
     """60 users, 50 items, 1200 rows with ratings, times, genres and a known truth."""
     return generate(60, 50, 1200, seed=7)
+
+
+def installed() -> list[str]:
+    """The names of the catalogue whose extras are here; an ImportError where one without an extra is not."""
+    names = []
+    for name, entry in CATALOGUE.items():
+        try:
+            algorithm_class(name)
+            names.append(name)
+        except ImportError:
+            if not entry.extra:
+                raise
+    return names
 
 
 def cut(catalogue: Catalogue, n_users: int, n_items: int) -> Catalogue:

@@ -45,6 +45,7 @@ def do_algorithms(given: Namespace) -> int:
                     ("needs", needs_of(entry)),
                     ("learns", entry.learns),
                     ("serves new users", "yes" if entry.serves_new_users else "no"),
+                    ("serves cold items", "yes" if entry.serves_cold_items else "no"),
                     ("repeatable", f"{entry.repeatable}{', by its seed' if entry.stochastic else ''}"),
                     ("cost of fit", entry.complexity),
                     ("memory", entry.memory),

@@ -36,6 +36,7 @@ def test_an_entry_says_what_its_class_is(name: str) -> None:
     assert found.__name__ == name
     assert entry.serves_new_users == found.serves_new_users
     assert entry.learns == found.learns
+    assert entry.serves_cold_items or not getattr(found, "serves_cold_items", False)
     assert entry.stochastic == ("random_state" in inspect.signature(found).parameters)
     assert (entry.task != "ranking") == issubclass(found, RatingPredictor)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recsys_lab.algorithms.entries.entry import HERE, SURPRISE, Entry, Range, Space
+from recsys_lab.algorithms.entries.entry import HERE, SURPRISE, Conditions, Entry, Range, Space
 
 KNN: Space = {
     "n_neighbors": Range(5, 1000, log=True),
@@ -12,6 +12,10 @@ KNN: Space = {
     "beta": Range(0.0, 2.0),
     "weighting": ("none", "bm25", "tfidf"),
 }
+OF_SETS: Conditions = {
+    "alpha": {"similarity": ("asymmetric_cosine", "tversky")},
+    "beta": {"similarity": ("tversky",)},
+}
 SURPRISE_KNN: Space = {
     "n_neighbors": Range(10, 200),
     "min_neighbors": Range(1, 10),
@@ -20,6 +24,7 @@ SURPRISE_KNN: Space = {
     "user_based": (True, False),
 }
 
+OF_PEARSON: Conditions = {"shrinkage": {"similarity": ("pearson_baseline",)}}
 WALKS: Space = {
     "n_neighbors": Range(5, 1000, log=True),
     "alpha": Range(0.0, 2.0),
@@ -31,12 +36,12 @@ COLLABORATIVE: dict[str, Entry] = {
     "UserKNN": Entry(
         HERE + "neighborhood:UserKNN", "collaborative_filtering", "both", "what similar users took",
         paper="Resnick et al., CSCW 1994", complexity="n; score: sum of squared item counts", serves_new_users=True,
-        space=KNN,
+        space=KNN, conditions=OF_SETS,
     ),
     "ItemKNN": Entry(
         HERE + "neighborhood:ItemKNN", "collaborative_filtering", "both", "items similar to the history",
         paper="Sarwar et al., WWW 2001", complexity="sum of squared user counts", memory="items · k",
-        serves_new_users=True, space={**KNN, "normalizes_rows": (True, False)},
+        serves_new_users=True, space={**KNN, "normalizes_rows": (True, False)}, conditions=OF_SETS,
     ),
     "SAR": Entry(
         HERE + "sar:SAR", "collaborative_filtering", "ranking", "items that occur together, recent ratings first",
@@ -86,21 +91,23 @@ COLLABORATIVE: dict[str, Entry] = {
     ),
     "KNNBasic": Entry(
         SURPRISE + "KNNBasic", "collaborative_filtering", "rating", "weighted mean of the neighbours' ratings",
-        paper="Hug, JOSS 2020", complexity="sum of squared item counts", memory="users²", space=SURPRISE_KNN,
+        paper="Hug, JOSS 2020", complexity="sum of squared item counts", memory="users²",
+        space=SURPRISE_KNN, conditions=OF_PEARSON,
     ),
     "KNNWithMeans": Entry(
         SURPRISE + "KNNWithMeans", "collaborative_filtering", "rating", "the same on ratings less the mean",
         paper="Resnick et al., CSCW 1994", complexity="sum of squared item counts", memory="users²",
-        space=SURPRISE_KNN,
+        space=SURPRISE_KNN, conditions=OF_PEARSON,
     ),
     "KNNWithZScore": Entry(
         SURPRISE + "KNNWithZScore", "collaborative_filtering", "rating", "the same on z-scores",
         paper="Herlocker et al., SIGIR 1999", complexity="sum of squared item counts", memory="users²",
-        space=SURPRISE_KNN,
+        space=SURPRISE_KNN, conditions=OF_PEARSON,
     ),
     "KNNBaseline": Entry(
         SURPRISE + "KNNBaseline", "collaborative_filtering", "rating", "the same on ratings less the baseline",
-        paper="Koren, TKDD 2010", complexity="sum of squared item counts", memory="users²", space=SURPRISE_KNN,
+        paper="Koren, TKDD 2010", complexity="sum of squared item counts", memory="users²",
+        space=SURPRISE_KNN, conditions=OF_PEARSON,
     ),
     "SlopeOne": Entry(
         SURPRISE + "SlopeOne", "collaborative_filtering", "rating", "mean differences between items",

@@ -11,7 +11,7 @@ CONTENT: dict[str, Entry] = {
     "ContentKNN": Entry(
         HERE + "content:ContentKNN", "content_based", "ranking", "items with attributes like those of the history",
         paper="Lops et al., RS Handbook 2011", complexity="sum of squared feature counts", memory="items · k",
-        needs=("content",), serves_new_users=True,
+        needs=("content",), serves_cold_items=True, serves_new_users=True,
         space={
             "n_neighbors": Range(5, 1000, log=True), "weighting": ("none", "bm25", "tfidf"),
             "uses_ratings": (True, False),
@@ -20,7 +20,7 @@ CONTENT: dict[str, Entry] = {
     "UserProfile": Entry(
         HERE + "content:UserProfile", "content_based", "ranking", "cosine of the user's feature profile and the item",
         paper="Pazzani and Billsus, 2007", complexity="features of all items", memory="features of all items",
-        needs=("content",), serves_new_users=True,
+        needs=("content",), serves_cold_items=True, serves_new_users=True,
         space={
             "weighting": ("none", "bm25", "tfidf"), "centering": ("none", "user"), "uses_ratings": (True, False),
         },
@@ -28,14 +28,14 @@ CONTENT: dict[str, Entry] = {
     "ContentRidge": Entry(
         HERE + "content:ContentRidge", "content_based", "ranking", "a ridge regression of the history on the features",
         paper="Hoerl and Kennard, Technometrics 1970", complexity="features³", memory="features²", needs=("content",),
-        serves_new_users=True, repeatable="ranking",
+        serves_cold_items=True, serves_new_users=True, repeatable="ranking",
         space={"regularization": Range(1e-1, 1e5, log=True), "weighting": ("none", "bm25", "tfidf")},
     ),
     "ItemKNNWithFeatures": Entry(
         HERE + "side_information:ItemKNNWithFeatures", "content_based", "ranking",
         "ItemKNN on interactions and features side by side (CFCBF)",
         paper="Ferrari Dacrema et al., TOIS 2021", complexity="sum of squared user and feature counts",
-        memory="items · k", needs=("content",), serves_new_users=True,
+        memory="items · k", needs=("content",), serves_cold_items=True, serves_new_users=True,
         space={
             "n_neighbors": Range(5, 1000, log=True), "shrinkage": Range(0.0, 1000.0),
             "feature_weight": Range(1e-2, 1e2, log=True), "weighting": ("none", "bm25", "tfidf"),
@@ -45,7 +45,7 @@ CONTENT: dict[str, Entry] = {
         HERE + "side_information:EASEWithFeatures", "content_based", "ranking",
         "EASE whose training rows are users and features (collective EASE)",
         paper="Jeunen et al., RecSys 2020", complexity="items³", memory="items²", needs=("content",),
-        serves_new_users=True, repeatable="ranking",
+        serves_cold_items=True, serves_new_users=True, repeatable="ranking",
         space={"regularization": Range(1.0, 1e7, log=True), "feature_weight": Range(1e-2, 1e2, log=True)},
     ),
     "Blend": Entry(

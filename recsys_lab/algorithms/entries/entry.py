@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from recsys_lab.algorithms.base import Learns
 
@@ -35,6 +35,9 @@ class Range:
 # hyper-parameter -> its range, or a tuple of the values to choose from
 Space: TypeAlias = Mapping[str, Range | tuple[object, ...]]
 
+# hyper-parameter -> what another one must be for it to matter, such as {"beta": {"similarity": ("tversky",)}}
+Conditions: TypeAlias = Mapping[str, Mapping[str, tuple[object, ...]]]
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -50,10 +53,20 @@ class Entry:
     needs: tuple[Need, ...] = ()  # beyond users, items and ratings
     learns: Learns = "tastes"  # what it takes from the training rows
     serves_new_users: bool = False  # folds in: a user unknown to fit is served from the history, without a refit
+    serves_cold_items: bool = False  # an item without training rows is placed by what it is
     stochastic: bool = False
     repeatable: Level = "bitwise"
     extra: str | None = None  # pip install "recsys_lab[extra]"
     space: Space = field(default_factory=dict)  # where to search; empty: nothing worth tuning
+    conditions: Conditions = field(default_factory=dict)
+
+    def active(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """``point`` of the space without what does not matter there, which keeps its default."""
+        return {
+            name: value
+            for name, value in point.items()
+            if all(point.get(other, choices[0]) in choices for other, choices in self.conditions.get(name, {}).items())
+        }
 
 
 HERE = "recsys_lab.algorithms."

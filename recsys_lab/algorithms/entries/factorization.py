@@ -84,6 +84,7 @@ FACTORIZATION: dict[str, Entry] = {
             "n_factors": Range(1, 350, log=True), "solver": ("cd", "mu"), "initial": ("nndsvda", "random"),
             "loss": ("frobenius", "kullback-leibler"),
         },
+        conditions={"loss": {"solver": ("mu",)}},
     ),
     "ImplicitALS": Entry(
         IMPLICIT + "ImplicitALS", "factorization", "ranking", "least squares of all pairs, by the library implicit",

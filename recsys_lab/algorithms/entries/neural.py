@@ -31,7 +31,7 @@ NEURAL: dict[str, Entry] = {
         _NEURAL + "two_tower:TwoTower", "neural", "ranking",
         "a tower for users, one for ids and attributes of items; serves cold items where there are attributes",
         paper="Yi et al., RecSys 2019", complexity="epochs · n · batch · k", memory="(users + items) · k",
-        stochastic=True, extra="torch",
+        serves_cold_items=True, stochastic=True, extra="torch",
         space={
             "learning_rate": Range(1e-4, 1e-2, log=True), "n_factors": Range(16, 256, log=True),
             "temperature": Range(0.05, 0.5, log=True), "id_dropout": Range(0.0, 0.5),
@@ -52,7 +52,7 @@ NEURAL: dict[str, Entry] = {
         stochastic=True, extra="torch",
         space={
             "n_factors": Range(64, 256), "n_layers": Range(1, 4), "regularization": Range(1e-6, 1e-2, log=True),
-            "learning_rate": Range(5e-4, 1e-2, log=True),
+            "learning_rate": Range(5e-4, 5e-3, log=True),
         },
     ),
     "SASRec": Entry(
@@ -62,7 +62,7 @@ NEURAL: dict[str, Entry] = {
         extra="torch",
         space={
             "n_layers": Range(1, 3), "n_heads": (1, 2), "n_factors": (50, 64, 128, 256), "dropout": Range(0.1, 0.5),
-            "max_length": Range(50, 200), "learning_rate": Range(1e-4, 5e-3, log=True),
+            "max_length": Range(50, 200), "learning_rate": Range(1e-4, 1e-3, log=True),
         },
     ),
 }
