@@ -81,8 +81,8 @@ def _import_error(name: str, entry: Entry | None, module_name: str, error: Impor
 def markdown_table() -> str:
     """The catalogue as two Markdown tables, as they stand in docs/algorithms.md: what there is, and where to search."""
     lines = [
-        "| algorithm | family | task | what it does | needs | learns | new users | cold items | stochastic | repeatable "
-        "| cost of fit | memory | source |",
+        "| algorithm | family | task | what it does | needs | learns | new users | cold items | stochastic "
+        "| repeatable | cost of fit | memory | source |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, entry in CATALOGUE.items():
@@ -91,7 +91,8 @@ def markdown_table() -> str:
         seeds = "yes" if entry.stochastic else "no"
         lines.append(
             f"| {name} | {entry.family} | {entry.task} | {entry.description} | {needs_of(entry)} | {entry.learns} "
-            f"| {new_users} | {cold} | {seeds} | {entry.repeatable} | {entry.complexity} | {entry.memory} | {entry.paper} |"
+            f"| {new_users} | {cold} | {seeds} | {entry.repeatable} | {entry.complexity} "
+            f"| {entry.memory} | {entry.paper} |"
         )
     lines += ["", "| algorithm | search space |", "|---|---|"]
     lines += [f"| {name} | {space_of(entry)} |" for name, entry in CATALOGUE.items() if entry.space]
