@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recsys_lab.algorithms.base import Algorithm
+from recsys_lab.algorithms.base import Algorithm, RatingPredictor
 from recsys_lab.algorithms.catalogue import CATALOGUE, algorithm_class, make_algorithm
 from recsys_lab.algorithms.contract import AlgorithmContract, recommend_all
 from recsys_lab.algorithms.contract_cases import contract_data
@@ -165,13 +165,28 @@ def _hits(algorithm: Algorithm, train: Interactions, test: Interactions) -> int:
 
 
 # models of ratings order by how much an item is liked, not by whether it is taken next
-RANKERS = [name for name in HERE if CATALOGUE[name].task != "rating" and name != "Random"]
+RANKERS = [name for name in HERE if CATALOGUE[name].task != "rating" and CATALOGUE[name].learns != "nothing"]
+RATERS = [name for name in HERE if CATALOGUE[name].task != "ranking" and CATALOGUE[name].learns != "nothing"]
 
 
 @pytest.mark.parametrize("name", RANKERS)
 def test_an_algorithm_that_ranks_beats_random(name: str, halves: tuple[Interactions, Interactions]) -> None:
     chance = np.mean([_hits(make_algorithm("Random", random_state=seed), *halves) for seed in range(3)])
     assert _hits(make_algorithm(name), *halves) > 1.2 * chance
+
+
+@pytest.mark.parametrize("name", RATERS)
+def test_an_algorithm_that_predicts_ratings_beats_their_mean(
+    name: str, halves: tuple[Interactions, Interactions]
+) -> None:
+    train, test = halves
+    model = make_algorithm(name).fit(train)
+    assert isinstance(model, RatingPredictor)
+    predicted = model.predict(test.users, test.items)
+    known = np.isfinite(predicted)
+    assert known.mean() > 0.9
+    errors, spread = (test.ratings - predicted)[known], (test.ratings - train.ratings.mean())[known]
+    assert np.mean(errors**2) < 0.95 * np.mean(spread**2)
 
 
 @pytest.mark.parametrize("name", ["ItemKNN", "UserKNN", "EASE", "PureSVD", "ContentKNN", "UserProfile"])
