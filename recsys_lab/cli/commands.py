@@ -11,6 +11,7 @@ from pathlib import Path
 
 from recsys_lab import tracking
 from recsys_lab.cli.lists import do_algorithms, do_datasets, do_metrics
+from recsys_lab.cli.serving import do_promote, do_rollback
 from recsys_lab.experiment import Experiment, load_experiment
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "do_leaderboard",
     "do_metrics",
     "do_notebook",
+    "do_promote",
     "do_published",
+    "do_rollback",
     "do_run",
     "do_ui",
     "do_warmup",

@@ -1,0 +1,6 @@
+"""From a leaderboard to a served version: choose, fit again, compare with the evaluation, register, move the alias."""
+
+from recsys_lab.promotion.choose import Choice, choose
+from recsys_lab.promotion.promote import MODEL_NAME, Promotion, promote, roll_back
+
+__all__ = ["MODEL_NAME", "Choice", "Promotion", "choose", "promote", "roll_back"]

@@ -1,0 +1,184 @@
+"""Promotion: the winner or the named run, served as evaluated, behind an alias that moves last and moves back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from recsys_lab import tracking
+from recsys_lab.cli import main
+from recsys_lab.experiment import Experiment, load_experiment
+from recsys_lab.promotion import choose, promote, roll_back
+from recsys_lab.serving import model_store
+from recsys_lab.serving.bundle import load_bundle, load_manifest
+from recsys_lab.serving.recommender import Recommender
+from recsys_lab.trials import open_family
+
+TEXT = """
+question: Which model is promoted?
+name: small
+dataset: {name: synthetic-small}
+split: {strategy: temporal_user, test: 0.2}
+evaluation: {cutoffs: [5, 10]}
+baselines: [Random, Popularity]
+families:
+  collaborative_filtering: [ItemKNN, EASE, own_for_promotion:Cosine]
+"""
+OWN = """
+from dataclasses import dataclass
+import numpy as np
+from recsys_lab import Algorithm
+
+@dataclass(kw_only=True, eq=False)
+class Cosine(Algorithm):
+    serves_new_users = True
+    def fit(self, train):
+        norms = np.sqrt(np.maximum(train.item_popularity, 1))
+        self.weights_ = np.asarray((train.matrix.T @ train.matrix).todense() / norms[:, None] / norms, dtype=np.float32)
+        return self
+    def score(self, users, histories):
+        return np.asarray(histories @ self.weights_, dtype=np.float32)
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def _own_store(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
+    monkeypatch.setenv("RECSYS_LAB_HOME", str(home))
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(home)])
+
+
+@pytest.fixture
+def experiment(home: Path) -> Experiment:
+    """Finished once for all tests of this file."""
+    (home / "own_for_promotion.py").write_text(OWN)
+    file = home / "small.yaml"
+    file.write_text(TEXT)
+    spec = load_experiment(file)
+    open_family(spec, log=True).run(progress=False)
+    return spec
+
+
+def test_the_winner_is_promoted_and_serves_what_was_evaluated(experiment: Experiment, tmp_path: Path) -> None:
+    said: list[str] = []
+    done = promote(experiment, name="winner", say=said.append)
+    assert done.n_compared == 200 or done.n_compared == len(tracking.load_evaluation(done.choice.run).lists or [])
+    version = model_store.version_of(tracking.tracking_uri(), "winner", "champion")
+    assert version is not None
+    assert version.number == done.version.number
+    assert done.before == ""
+    folder = model_store.fetch_bundle(tracking.tracking_uri(), version, tmp_path / "bundle")
+    manifest = load_manifest(folder)
+    assert manifest["run_id"] == done.choice.run.run_id
+    assert manifest["label"] == done.choice.trial.label
+    served = Recommender(load_bundle(folder, own_modules=["own_for_promotion"])[0])
+    for smoke in manifest["smoke"]:
+        answer = served.recommend(smoke["user"], 10)
+        assert answer is not None
+        assert [str(one.item_id) for one in answer.items] == smoke["items"]
+    assert not [path for path in Path(folder).rglob("*") if path.suffix in {".pkl", ".pickle", ".joblib"}]
+    assert said[0].startswith(done.choice.trial.label)
+
+
+def test_the_logged_model_answers_as_mlflow_serves_it(experiment: Experiment) -> None:
+    done = promote(experiment, run="EASE", name="as-pyfunc", say=lambda line: None)
+    model = model_store.load_pyfunc(tracking.tracking_uri(), done.version)
+    evaluation = tracking.load_evaluation(done.choice.run)
+    ids = open_family(experiment).data.catalogue
+    assert evaluation.lists is not None
+    users = [str(ids.user_id(code)) for code in evaluation.lists.users]
+    table = model.predict(pd.DataFrame({"user_id": [*users, "nobody"]}), params={"k": 10})
+    for user, items in zip(users, evaluation.lists.items, strict=True):
+        expected = [str(ids.item_id(item)) for item in items if item >= 0]
+        assert table.loc[table["user_id"] == user, "item_id"].tolist() == expected
+    unknown = table[table["user_id"] == "nobody"]
+    assert (unknown["source"] == "popularity").all()
+    assert len(unknown) == 10
+
+
+def test_an_own_algorithm_is_promoted_too(experiment: Experiment) -> None:
+    done = promote(experiment, run="Cosine", name="own", say=lambda line: None)
+    assert done.version.tags["algorithm"] == "own_for_promotion:Cosine"
+
+
+def test_an_alias_moves_and_moves_back(experiment: Experiment) -> None:
+    first = promote(experiment, run="ItemKNN", name="back", say=lambda line: None)
+    second = promote(experiment, run="EASE", name="back", say=lambda line: None)
+    assert second.before == first.version.number
+    assert roll_back(name="back") == (second.version.number, first.version.number)
+    now = model_store.version_of(tracking.tracking_uri(), "back", "champion")
+    assert now is not None
+    assert now.number == first.version.number
+    with pytest.raises(LookupError, match="is the first champion"):
+        roll_back(name="back")
+    with pytest.raises(LookupError, match="no challenger"):
+        roll_back(name="back", alias="challenger")
+
+
+def test_all_rows_are_used_when_asked_for(experiment: Experiment, tmp_path: Path) -> None:
+    done = promote(experiment, run="EASE", name="whole", all_data=True, say=lambda line: None)
+    folder = model_store.fetch_bundle(tracking.tracking_uri(), done.version, tmp_path / "bundle")
+    assert load_manifest(folder)["trained_on"] == "all rows"
+    bundle, _ = load_bundle(folder)
+    assert bundle.histories.nnz == open_family(experiment).data.matrix.nnz
+
+
+def test_lists_that_differ_leave_the_alias_where_it_was(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = promote(experiment, run="EASE", name="guarded", say=lambda line: None)
+    right = tracking.load_evaluation
+
+    def tampered(run: tracking.Run):  # type: ignore[no-untyped-def]
+        evaluation = right(run)
+        lists = evaluation.lists
+        assert lists is not None
+        lists.items[0, :2] = lists.items[0, 1::-1]
+        return evaluation
+
+    monkeypatch.setattr(tracking, "load_evaluation", tampered)
+    with pytest.raises(ValueError, match="nothing is promoted"):
+        promote(experiment, run="EASE", name="guarded", say=lambda line: None)
+    now = model_store.version_of(tracking.tracking_uri(), "guarded", "champion")
+    assert now is not None
+    assert now.number == first.version.number
+
+
+def test_the_cheapest_of_those_that_cannot_be_told_apart(experiment: Experiment) -> None:
+    choice = choose(experiment)
+    from recsys_lab.leaderboard import build
+
+    frame = build(experiment).tables[0].frame
+    top = frame[frame["rank_group"] == 1]
+    assert choice.trial.label in top.index
+    seconds = top["fit_s"] + top["ms_per_user"] * top["n_users"] / 1000
+    assert choice.trial.label == seconds.idxmin()
+    assert ("cannot be told apart" in choice.reason) == (len(top) > 1)
+
+
+def test_a_run_that_is_not_there(experiment: Experiment) -> None:
+    with pytest.raises(ValueError, match="did you mean 'EASE'"):
+        choose(experiment, run="EAES")
+    with pytest.raises(LookupError, match="run the experiment first"):
+        choose(experiment.model_copy(update={"name": "never-run"}))
+
+
+def test_the_commands(experiment: Experiment, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(experiment.path)
+    assert main(["promote", file, "--run", "ItemKNN", "--name", "typed"]) == 0
+    assert main(["promote", file, "--run", "EASE", "--name", "typed"]) == 0
+    assert "EASE" in capsys.readouterr().out
+    assert main(["rollback", "--name", "typed"]) == 0
+    assert "version 1" in capsys.readouterr().out
+    assert main(["promote", file, "--run", "EAES"]) == 2
+    assert "did you mean 'EASE'" in capsys.readouterr().err
+    assert main(["rollback", "--name", "nothing"]) == 2
