@@ -1,177 +1,13 @@
-"""Compiled loops of the neighbourhood and linear models.
+"""Compiled products of the neighbourhood and linear models.
 
-Matrices come in as the three arrays of CSR: ``ptr`` int64, ``idx`` int32, ``val``. Rows are dealt round-robin to
-``n_chunks`` private buffers; each row is computed by one thread in one order, so results do not depend on threads.
+Matrices come in as the three arrays of CSR: ``ptr`` int64, ``idx`` int32, ``val``. Each number is summed by one thread
+in one order, so results do not depend on threads.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
-
-from recsys_lab.algorithms.top_k import _sift_down, _sort_heap, _tie_hash, _worse
-
-COSINE, SETS, PEARSON = 0, 1, 2
-
-
-@njit(cache=True, inline="always")
-def _ratio(kind, dot, left, right, shrinkage, epsilon, own):  # type: ignore[no-untyped-def]
-    """The similarity from its sums. A new one is one more branch here; ``left`` belongs to the row asked about."""
-    if kind == SETS:
-        denominator = left + right + own * dot + shrinkage + epsilon
-    else:
-        denominator = left * right + shrinkage + epsilon
-    return dot / denominator if denominator > 0.0 else 0.0
-
-
-@njit(cache=True)
-def _compare(entries, q_norm, columns, norms, measure, sums, touched, seen):  # type: ignore[no-untyped-def]
-    """Leave the similarity of one row to every row in ``sums[0]``, which must be all 0; return how many to look at.
-
-    ``entries`` = (idx, val) of the row; ``columns`` = (ptr, idx, val) of the transposed matrix, the rows that hold each
-    column; ``measure`` = (kind, shrinkage, epsilon, weight of the dot product in the denominator of sets). Similarities
-    <= 0 become 0. For Pearson ``sums[1]`` and ``sums[2]`` gather the squares of both sides over the shared columns. The
-    count is -1 when so many rows are touched that a pass over all is cheaper than the list ``touched``.
-    """
-    q_idx, q_val = entries
-    t_ptr, t_idx, t_val = columns
-    kind, shrinkage, epsilon, own = measure
-    dots = sums[0]
-    work = 0
-    for p in range(q_idx.size):
-        work += t_ptr[q_idx[p] + 1] - t_ptr[q_idx[p]]
-    dense = work >= dots.size // 2
-    count = 0
-    for p in range(q_idx.size):
-        value = q_val[p]
-        first, last = t_ptr[q_idx[p]], t_ptr[q_idx[p] + 1]
-        for t in range(first, last):
-            dots[t_idx[t]] += value * t_val[t]
-        if kind == PEARSON:
-            for t in range(first, last):
-                sums[1, t_idx[t]] += value * value
-                sums[2, t_idx[t]] += t_val[t] * t_val[t]
-        if not dense:
-            for t in range(first, last):
-                if not seen[t_idx[t]]:
-                    seen[t_idx[t]] = True
-                    touched[count] = t_idx[t]
-                    count += 1
-    for t in range(dots.size if dense else count):
-        row = t if dense else touched[t]
-        seen[row] = False
-        dot = dots[row]
-        left, right = q_norm, norms[row]
-        if kind == PEARSON:
-            left, right = np.sqrt(sums[1, row]), np.sqrt(sums[2, row])
-            sums[1, row] = 0.0
-            sums[2, row] = 0.0
-            if dot <= 1e-6 * left * right:  # float32 may leave a trace where the true sum is 0
-                dot = 0.0
-        dots[row] = _ratio(kind, dot, left, right, shrinkage, epsilon, own) if dot > 0.0 else 0.0
-    return -1 if dense else count
-
-
-@njit(cache=True)
-def _clear(dots, touched, count):  # type: ignore[no-untyped-def]
-    if count < 0:
-        dots[:] = 0.0
-    for t in range(count):
-        dots[touched[t]] = 0.0
-
-
-@njit(cache=True, parallel=True)
-def nearest_rows(queries, q_norms, own, columns, norms, measure, floor, k, n_chunks):  # type: ignore[no-untyped-def]
-    """The k most similar rows of each query, best first: (b, k) int32 with -1 = none, (b, k) float32.
-
-    ``queries`` = (ptr, idx, val); ``own`` (b,) is the row a query must not meet, itself, or -1. Only similarities
-    above 0, and not below ``floor[row]`` where ``floor`` is not empty, count. Ties: by the hash of (query, row).
-    """
-    q_ptr, q_idx, q_val = queries
-    n_rows, n = q_ptr.size - 1, norms.size
-    rows = np.full((n_rows, k), -1, dtype=np.int32)
-    found = np.zeros((n_rows, k), dtype=np.float32)
-    for chunk in prange(n_chunks):
-        sums = np.zeros((3 if measure[0] == PEARSON else 1, n), dtype=np.float64)
-        touched = np.empty(n, dtype=np.int32)
-        seen = np.zeros(n, dtype=np.bool_)
-        hashes = np.empty(k, dtype=np.uint64)
-        for query in range(chunk, n_rows, n_chunks):
-            entries = (q_idx[q_ptr[query] : q_ptr[query + 1]], q_val[q_ptr[query] : q_ptr[query + 1]])
-            count = _compare(entries, q_norms[query], columns, norms, measure, sums, touched, seen)
-            dots, best, items = sums[0], found[query], rows[query]
-            size = 0
-            threshold = np.float32(0.0)
-            for t in range(n if count < 0 else count):
-                row = t if count < 0 else touched[t]
-                score = np.float32(dots[row])
-                if score < threshold or score <= 0.0 or row == own[query] or (floor.size and score < floor[row]):
-                    continue
-                tie = _tie_hash(np.uint64(0), own[query], row)
-                if size < k:
-                    best[size], hashes[size], items[size] = score, tie, row
-                    size += 1
-                    if size == k:
-                        for root in range(k // 2 - 1, -1, -1):
-                            _sift_down(best, hashes, items, root, k)
-                        threshold = best[0]
-                elif _worse(best[0], hashes[0], score, tie):
-                    best[0], hashes[0], items[0] = score, tie, row
-                    _sift_down(best, hashes, items, 0, k)
-                    threshold = best[0]
-            if size < k:
-                for root in range(size // 2 - 1, -1, -1):
-                    _sift_down(best, hashes, items, root, size)
-            _sort_heap(best, hashes, items, size)
-            _clear(dots, touched, count)
-    return rows, found
-
-
-@njit(cache=True, parallel=True)
-def predict_pairs(groups, rows, wanted, matrix, columns, left, norms, measure, ratings, means, k, n_chunks):  # type: ignore[no-untyped-def]
-    """mean_r + sum s (rating - mean of the neighbour) / sum s, over the k rows most like r that hold the column.
-
-    ``groups`` (g + 1,) cuts ``wanted`` (columns asked for) into one run for each of ``rows`` (g,). ``ratings`` are the
-    raw values in the order of ``columns``. Returns (n,) float64; the mean alone where no such row is similar.
-    """
-    ptr, idx, val = matrix
-    t_ptr, t_idx, _ = columns
-    predicted = np.empty(wanted.size, dtype=np.float64)
-    for chunk in prange(n_chunks):
-        sums = np.zeros((3 if measure[0] == PEARSON else 1, norms.size), dtype=np.float64)
-        touched = np.empty(norms.size, dtype=np.int32)
-        seen = np.zeros(norms.size, dtype=np.bool_)
-        best = np.empty(k, dtype=np.float64)
-        hashes = np.empty(k, dtype=np.uint64)
-        places = np.empty(k, dtype=np.int64)
-        for group in range(chunk, rows.size, n_chunks):
-            row = rows[group]
-            entries = (idx[ptr[row] : ptr[row + 1]], val[ptr[row] : ptr[row + 1]])
-            count = _compare(entries, left[row], columns, norms, measure, sums, touched, seen)
-            dots = sums[0]
-            for pair in range(groups[group], groups[group + 1]):
-                size = 0
-                for t in range(t_ptr[wanted[pair]], t_ptr[wanted[pair] + 1]):
-                    score = dots[t_idx[t]]
-                    if score <= 0.0 or t_idx[t] == row:
-                        continue
-                    tie = _tie_hash(np.uint64(0), row, t_idx[t])
-                    if size < k:
-                        best[size], hashes[size], places[size] = score, tie, t
-                        size += 1
-                        if size == k:
-                            for root in range(k // 2 - 1, -1, -1):
-                                _sift_down(best, hashes, places, root, k)
-                    elif _worse(best[0], hashes[0], score, tie):
-                        best[0], hashes[0], places[0] = score, tie, t
-                        _sift_down(best, hashes, places, 0, k)
-                above, below = 0.0, 0.0
-                for place in range(size):
-                    above += best[place] * (ratings[places[place]] - means[t_idx[places[place]]])
-                    below += best[place]
-                predicted[pair] = means[row] + (above / below if below > 0.0 else 0.0)
-            _clear(dots, touched, count)
-    return predicted
 
 
 @njit(cache=True, parallel=True)
@@ -207,18 +43,26 @@ def dense_product(ptr, idx, val, weights, tile):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, parallel=True)
 def gram_upper(ptr, idx, val, t_ptr, t_idx, t_val, n_chunks):  # type: ignore[no-untyped-def]
-    """The upper triangle of XᵀX, float32 (n, n) C order, from X by columns (ptr, idx, val) and by rows (t_...)."""
+    """The upper triangle of XᵀX, float32 (n, n) C order, from X by columns (ptr, idx, val) and by rows (t_...).
+
+    Both forms are sorted and hold the same entries. Below the diagonal stands 0.
+    """
     n = ptr.size - 1
     gram = np.zeros((n, n), dtype=np.float32)
+    codes = t_idx.view(np.uint32)  # without a sign there is no test for an index from the end
+    place = np.empty(idx.size, dtype=np.int64)  # of each entry of X by columns in X by rows
+    following = t_ptr.copy()
+    for p in range(idx.size):
+        place[p] = following[idx[p]]
+        following[idx[p]] += 1
     for chunk in prange(n_chunks):
         for column in range(chunk, n, n_chunks):
             out = gram[column]
             for p in range(ptr[column], ptr[column + 1]):
                 value = val[p]
-                first, t = t_ptr[idx[p]], t_ptr[idx[p] + 1] - 1
-                while t >= first and t_idx[t] >= column:  # the row's indices rise
-                    out[t_idx[t]] += value * t_val[t]
-                    t -= 1
+                columns, values = codes[place[p] : t_ptr[idx[p] + 1]], t_val[place[p] : t_ptr[idx[p] + 1]]
+                for t in range(columns.size):
+                    out[columns[t]] += value * values[t]
     return gram
 
 

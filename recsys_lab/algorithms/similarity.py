@@ -10,7 +10,7 @@ from numba import get_num_threads
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys_lab.algorithms import kernels
+from recsys_lab.algorithms import kernels, neighbour_kernels
 from recsys_lab.data.interactions import Float32, Float64, Int32, Int64
 
 Similarity: TypeAlias = Literal[
@@ -53,8 +53,8 @@ class Vectors:
     @property
     def measure(self) -> tuple[int, float, float, float]:
         """Kind, shrinkage, epsilon and the weight of the dot product in the denominator, as the kernels take them."""
-        kind = {"pearson": kernels.PEARSON}.get(self.similarity, kernels.COSINE)
-        kind = kernels.SETS if self.similarity in SETS else kind
+        kind = {"pearson": neighbour_kernels.PEARSON}.get(self.similarity, neighbour_kernels.COSINE)
+        kind = neighbour_kernels.SETS if self.similarity in SETS else kind
         alpha, beta = _set_weights(self.similarity, self.alpha, self.beta)
         return kind, float(self.shrinkage), float(self.epsilon), 1.0 - alpha - beta
 
@@ -141,15 +141,13 @@ def _set_weights(similarity: Similarity, alpha: float, beta: float) -> tuple[flo
 def row_sums(matrix: sparse.csr_matrix, data: NDArray[Any]) -> Float64:
     """Sums of ``data`` (one value a stored entry) over each row, (n_rows,) float64."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    sums: Float64 = np.bincount(rows, weights=data, minlength=matrix.shape[0]).astype(np.float64)
-    return sums
+    return np.bincount(rows, weights=data, minlength=matrix.shape[0]).astype(np.float64)
 
 
 def row_means(matrix: sparse.csr_matrix) -> Float64:
     """Mean of the stored entries of each row, zeros included, (n_rows,) float64; NaN for an empty row."""
     counts = np.diff(matrix.indptr)
-    means: Float64 = np.where(counts > 0, row_sums(matrix, matrix.data) / np.maximum(counts, 1), np.nan)
-    return means
+    return np.where(counts > 0, row_sums(matrix, matrix.data) / np.maximum(counts, 1), np.nan)
 
 
 def neighbour_matrix(
@@ -166,7 +164,7 @@ def neighbour_matrix(
     Without ``queries`` the rows themselves (or those numbered in ``rows``) are asked about their neighbours, each
     itself left out. ``own`` (b,) names the row that a query must not meet (-1: none). Only similarities above 0 count,
     and where ``floor`` (n,) is given, none below it. Ties are ordered by a hash of the two codes. Memory beside the
-    result: ``BLOCK_BYTES``, and n numbers a thread.
+    result: ``BLOCK_BYTES``, and n numbers a thread (16 n where all dot products fit).
     """
     if queries is None:
         values, left, own = space.values, space.left, np.arange(len(space), dtype=np.int32)
@@ -178,6 +176,10 @@ def neighbour_matrix(
         own = np.full(queries.shape[0], -1, dtype=np.int32) if own is None else np.asarray(own, dtype=np.int32)
     floor = np.zeros(0, dtype=np.float32) if floor is None else floor
     k = max(1, min(k, len(space)))
+    if queries is None and rows is None and floor.size == 0 and _fits_a_gram_matrix(space, k):
+        gram = kernels.gram_upper(*parts(space.values), *parts(space.transposed), get_num_threads())
+        best, found = neighbour_kernels.nearest_in_gram(gram, left, space.norms, space.measure, k, get_num_threads())
+        return _sparse(best, found, len(space))
     step = max(1, BLOCK_BYTES // (8 * k))
     ptr, idx, val = parts(values)
     columns = parts(space.transposed)
@@ -186,16 +188,30 @@ def neighbour_matrix(
         stop = min(len(left), start + step)
         cut = slice(ptr[start], ptr[stop])
         block = (ptr[start : stop + 1] - ptr[start], idx[cut], val[cut])
-        best, found = kernels.nearest_rows(
+        best, found = neighbour_kernels.nearest_rows(
             block, left[start:stop], own[start:stop], columns, space.norms, space.measure, floor, k, get_num_threads()
         )
-        kept = best >= 0
-        indptr = np.zeros(stop - start + 1, dtype=np.int64)
-        np.cumsum(kept.sum(axis=1), out=indptr[1:])
-        blocks.append(sparse.csr_matrix((found[kept], best[kept], indptr), shape=(stop - start, len(space))))
-    matrix = blocks[-1] if len(blocks) <= 2 else sparse.vstack(blocks, format="csr")
+        blocks.append(_sparse(best, found, len(space)))
+    return blocks[-1] if len(blocks) <= 2 else sparse.vstack(blocks, format="csr")
+
+
+def _sparse(best: Int32, found: Float32, n: int) -> sparse.csr_matrix:
+    """Neighbours (b, k), -1 = none, and their similarities as CSR (b, n), indices sorted."""
+    kept = best >= 0
+    indptr = np.zeros(len(best) + 1, dtype=np.int64)
+    np.cumsum(np.count_nonzero(kept, axis=1), out=indptr[1:])
+    matrix = sparse.csr_matrix((found[kept], best[kept], indptr), shape=(len(best), n))
     matrix.sort_indices()
     return matrix
+
+
+def _fits_a_gram_matrix(space: Vectors, k: int) -> bool:
+    """Whether ``BLOCK_BYTES`` hold all dot products, each exact in float32: below 2**24 units of 1, 1/2 or 1/4."""
+    data, n = space.values.data, len(space)
+    if space.similarity == "pearson" or n * max(4 * n, 8 * k) > BLOCK_BYTES:
+        return False
+    largest = row_sums(space.values, data.astype(np.float64) ** 2).max(initial=0.0)  # Cauchy-Schwarz: no sum is larger
+    return any(largest * unit**2 < 2**24 and bool((data * unit % 1 == 0).all()) for unit in (1.0, 2.0, 4.0))
 
 
 def predict_ratings(
@@ -217,7 +233,7 @@ def predict_ratings(
         return predicted
     starts = np.flatnonzero(np.r_[True, np.diff(rows[order]) != 0])
     groups = np.r_[starts, order.size].astype(np.int64)
-    predicted[order] = kernels.predict_pairs(
+    predicted[order] = neighbour_kernels.predict_pairs(
         groups,
         rows[order[starts]].astype(np.int32),
         columns[order].astype(np.int32),

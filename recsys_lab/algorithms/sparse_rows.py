@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys_lab.algorithms import kernels
+from recsys_lab.algorithms.selection import largest_positive
 from recsys_lab.algorithms.similarity import history_parts, parts, row_sums
-from recsys_lab.algorithms.top_k import _sift_down, _tie_hash, _worse
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32
 
@@ -71,21 +71,10 @@ def _largest(ptr, idx, val, k):  # type: ignore[no-untyped-def]
     n = ptr.size - 1
     places = np.full((n, k), -1, dtype=np.int64)
     for row in prange(n):
-        best = np.empty(k, dtype=np.float32)
-        hashes = np.empty(k, dtype=np.uint64)
-        own = places[row]
-        size = 0
-        for p in range(ptr[row], ptr[row + 1]):
-            if not val[p] > 0.0 or (size == k and val[p] < best[0]):
-                continue
-            tie = _tie_hash(np.uint64(0), row, idx[p])
-            if size < k:
-                best[size], hashes[size], own[size] = val[p], tie, p
-                size += 1
-                if size == k:
-                    for root in range(k // 2 - 1, -1, -1):
-                        _sift_down(best, hashes, own, root, k)
-            elif _worse(best[0], hashes[0], val[p], tie):
-                best[0], hashes[0], own[0] = val[p], tie, p
-                _sift_down(best, hashes, own, 0, k)
+        first = ptr[row]
+        scores = np.empty(ptr[row + 1] - first, dtype=np.float32)
+        for t in range(scores.size):
+            scores[t] = val[first + t] if val[first + t] > 0.0 else 0.0
+        size = largest_positive(scores, idx[first : ptr[row + 1]], row, places[row])
+        places[row, :size] += first
     return places
