@@ -15,6 +15,7 @@ from recsys_lab.data.ranked_lists import RankedLists
 Candidates: TypeAlias = "Int32 | sparse.csr_matrix | None"
 _NONE = np.zeros(0, dtype=np.int32)
 _NONE_PTR = np.zeros(0, dtype=np.int64)
+BLOCK = 32  # scores looked at together
 
 
 def listable(shape: tuple[int, int], exclude: sparse.csr_matrix | None, candidates: Candidates) -> Bool:
@@ -146,38 +147,71 @@ def _sort_heap(scores: Any, hashes: Any, items: Any, size: int) -> None:
 
 
 @njit(cache=True)
-def _select_row(
-    scores: Any, listed: Any, seen: Any, user: int, seed: np.uint64, best: Any, items: Any
-) -> tuple[int, bool]:
-    """Fill ``best`` and ``items`` (k,); returns the first faulty item (or -1) and whether the cut splits a tie."""
-    k = len(items)
+def _largest_of_blocks(values: Any) -> Any:
+    """The largest value of each ``BLOCK`` in turn, float32; +inf where one is NaN or +inf."""
+    bits = values.view(np.int32)
+    largest = np.empty((values.size + BLOCK - 1) // BLOCK, dtype=np.float32)
+    keys = largest.view(np.int32)
+    for block in range(largest.size):
+        start, stop = block * BLOCK, min(values.size, (block + 1) * BLOCK)
+        highest = np.int32(-(2**31))
+        faulty = 0
+        for place in range(start, stop):
+            faulty += not values[place] < np.inf
+            highest = max(highest, np.int32(bits[place] ^ ((bits[place] >> 31) & 0x7FFFFFFF)))
+        if faulty:
+            largest[block] = np.inf
+        else:
+            keys[block] = highest ^ ((highest >> 31) & 0x7FFFFFFF)  # whole numbers in the order of the floats, and back
+    return largest
+
+
+@njit(cache=True)
+def _reached_by(largest: Any, k: int) -> Any:
+    """The k-th largest of (n,) float32, which at least k scores reach; -inf where there are fewer."""
+    if largest.size < k:
+        return np.float32(-np.inf)
+    return np.partition(largest, largest.size - k)[largest.size - k]
+
+
+@njit(cache=True)
+def _select_row(values: Any, listed: Any, user: int, seed: np.uint64, best: Any, items: Any) -> tuple[int, bool]:
+    """Fill ``best`` and ``items`` (k,); returns the first faulty item (or -1) and whether the cut splits a tie.
+
+    ``values`` (n,) float32 are the scores of ``listed`` (n,), -inf for what is masked. Blocks whose largest value is
+    below the k-th best are passed over; NaN and +inf are not.
+    """
+    k, n = len(items), len(listed)
     hashes = np.zeros(k, dtype=np.uint64)
     size = 0
-    threshold = np.float32(-np.inf)
-    left_out = np.float32(-np.inf)  # the best score that is not listed
-    for item in listed:
-        score = scores[item]
-        if not score < np.inf:
-            return item, False
-        if score < threshold or seen[item] or score == -np.inf:
-            if score > left_out and not seen[item]:
-                left_out = score
+    left_out = np.float32(-np.inf)  # the best score that is not listed, where it may equal the last one listed
+    largest = _largest_of_blocks(values)
+    threshold = _reached_by(largest, k)
+    for block in range(largest.size):
+        if largest[block] < threshold:
             continue
-        tie = _tie_hash(seed, user, item)
-        if size < k:
-            best[size], hashes[size], items[size] = score, tie, item
-            size += 1
-            if size == k:
-                for root in range(k // 2 - 1, -1, -1):
-                    _sift_down(best, hashes, items, root, k)
+        for place in range(block * BLOCK, min(n, (block + 1) * BLOCK)):
+            score = values[place]
+            if score < threshold or score == -np.inf:
+                continue
+            item = listed[place]
+            if not score < np.inf:
+                return item, False
+            tie = _tie_hash(seed, user, item)
+            if size < k:
+                best[size], hashes[size], items[size] = score, tie, item
+                size += 1
+                if size == k:
+                    for root in range(k // 2 - 1, -1, -1):
+                        _sift_down(best, hashes, items, root, k)
+                    threshold = best[0]
+            elif _worse(best[0], hashes[0], score, tie):
+                left_out = max(left_out, best[0])
+                best[0], hashes[0], items[0] = score, tie, item
+                _sift_down(best, hashes, items, 0, k)
                 threshold = best[0]
-        elif _worse(best[0], hashes[0], score, tie):
-            left_out = max(left_out, best[0])
-            best[0], hashes[0], items[0] = score, tie, item
-            _sift_down(best, hashes, items, 0, k)
-            threshold = best[0]
-        else:
-            left_out = max(left_out, score)
+            else:
+                left_out = max(left_out, score)
     if size < k:  # never became a heap
         for root in range(size // 2 - 1, -1, -1):
             _sift_down(best, hashes, items, root, size)
@@ -188,18 +222,18 @@ def _select_row(
 
 @njit(cache=True, parallel=True)
 def _select(scores, k, users, out_ptr, out_items, shared, own_ptr, own_items, seed):  # type: ignore[no-untyped-def]
+    """``shared`` holds each code once, rising: as many as there are items are all of them, in order."""
     n_rows, n_items = scores.shape
     items = np.full((n_rows, k), -1, dtype=np.int32)
     best = np.full((n_rows, k), -np.inf, dtype=np.float32)
     tied = np.zeros(n_rows, dtype=np.bool_)
     faulty = np.full(n_rows, -1, dtype=np.int32)
     for row in prange(n_rows):
-        seen = np.zeros(n_items, dtype=np.bool_)
+        masked = scores[row].copy()
         for position in range(out_ptr[row], out_ptr[row + 1]):
-            seen[out_items[position]] = True
-        if own_ptr.size:
-            listed = own_items[own_ptr[row] : own_ptr[row + 1]]
-        else:
-            listed = shared
-        faulty[row], tied[row] = _select_row(scores[row], listed, seen, users[row], seed, best[row], items[row])
+            if masked[out_items[position]] < np.inf:  # a faulty score stays, to be found
+                masked[out_items[position]] = -np.inf
+        listed = own_items[own_ptr[row] : own_ptr[row + 1]] if own_ptr.size else shared
+        values = masked if not own_ptr.size and shared.size == n_items else masked[listed]
+        faulty[row], tied[row] = _select_row(values, listed, users[row], seed, best[row], items[row])
     return items, best, tied, faulty

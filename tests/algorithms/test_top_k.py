@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -119,3 +120,58 @@ def test_the_lists_do_not_depend_on_the_batch() -> None:
     parts = [top_k(scores[i : i + 7], 6, users=_users(30)[i : i + 7]) for i in range(0, 30, 7)]
     assert isinstance(whole, RankedLists)
     assert (whole.items == np.concatenate([part.items for part in parts])).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_items=st.sampled_from([31, 32, 33, 64, 200]),
+    levels=st.sampled_from([1, 2, 9, 10**6]),
+    k=st.sampled_from([1, 2, 6, 20, 210]),
+    shift=st.sampled_from([-5.0, 0.0, 3.0]),
+)
+def test_lists_over_many_blocks_are_the_head_of_the_whole_order(
+    seed: int, n_items: int, levels: int, k: int, shift: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    scores = (rng.integers(-levels, levels, (3, n_items)) + shift).astype(np.float32)
+    scores[rng.random((3, n_items)) < 0.2] = -np.inf
+    excluded = sparse.csr_matrix((rng.random((3, n_items)) < 0.3).astype(np.float32))
+    allowed = np.flatnonzero(rng.random(n_items) < 0.8).astype(np.int32)
+    own = sparse.csr_matrix(np.tile(np.isin(np.arange(n_items), allowed), (3, 1)).astype(np.float32))
+    for candidates in (None, allowed, own):
+        lists = top_k(scores, k, users=_users(3), exclude=excluded, candidates=candidates, tie_seed=seed)
+        whole = top_k(scores, n_items, users=_users(3), exclude=excluded, candidates=candidates, tie_seed=seed)
+        wide = np.pad(whole.items, ((0, 0), (0, max(0, k - n_items))), constant_values=-1)
+        assert (lists.items == wide[:, :k]).all()
+        listed = np.ones(n_items, dtype=bool) if candidates is None else np.isin(np.arange(n_items), allowed)
+        masked = np.where(listed & (excluded.toarray() == 0), scores, -np.inf)
+        ordered = np.sort(masked, axis=1)[:, ::-1]
+        assert (whole.scores == ordered).all()
+        after = ordered[:, k] if k < n_items else np.full(3, -np.inf)
+        last = ordered[:, min(k, n_items) - 1]
+        assert (lists.tied_at_cutoff == ((last == after) & np.isfinite(after))).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf])
+def test_the_first_fault_is_found_in_any_block_and_under_the_mask(value: float) -> None:
+    scores = np.tile(np.arange(100, dtype=np.float32)[::-1], (2, 1))
+    scores[1, [70, 99]] = value
+    exclude = sparse.csr_matrix((np.ones(1, np.float32), ([1], [70])), shape=(2, 100))
+    for mask in (None, exclude):
+        with pytest.raises(ValueError, match="user 1, item 70"):
+            top_k(scores, 2, users=_users(2), exclude=mask)
+    fine = np.arange(70, dtype=np.int32)
+    assert top_k(scores, 2, users=_users(2), candidates=fine).items.tolist() == [[0, 1], [0, 1]]
+
+
+def test_one_thread_lists_what_two_do() -> None:
+    scores = np.random.default_rng(1).integers(0, 20, (50, 300)).astype(np.float32)
+    before = numba.get_num_threads()
+    many = top_k(scores, 10, users=_users(50))
+    numba.set_num_threads(1)
+    try:
+        one = top_k(scores, 10, users=_users(50))
+    finally:
+        numba.set_num_threads(before)
+    assert (one.items == many.items).all()
