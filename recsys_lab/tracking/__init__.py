@@ -1,8 +1,9 @@
 """Results in MLflow: where they are kept, how trials are written and found again."""
 
 from recsys_lab.tracking.curves import load_curve
-from recsys_lab.tracking.environment import die_with_parent, git_tags, home, is_dead, process_tags, versions
+from recsys_lab.tracking.environment import die_with_parent, facts, git_tags, home, is_dead, process_tags, versions
 from recsys_lab.tracking.names import NOTEBOOK, TRIAL, metric_key, page, run_page, shown_metrics, shown_names
+from recsys_lab.tracking.records import Recipe, load_card, load_recipe
 from recsys_lab.tracking.searches import load_tuning
 from recsys_lab.tracking.stale import close_stale_runs, stale_runs
 from recsys_lab.tracking.store import (
@@ -38,12 +39,14 @@ __all__ = [
     "NOTEBOOK",
     "TRIAL",
     "Outcome",
+    "Recipe",
     "Run",
     "begin_trial",
     "close_stale_runs",
     "describe_experiment",
     "die_with_parent",
     "experiment_id",
+    "facts",
     "fail_trial",
     "failure_message",
     "files_of",
@@ -56,8 +59,10 @@ __all__ = [
     "home",
     "init_store",
     "is_dead",
+    "load_card",
     "load_curve",
     "load_evaluation",
+    "load_recipe",
     "load_tuning",
     "local_folder",
     "lock",

@@ -9,13 +9,19 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_WAIT_POLICY")
+_NUMERICAL = (
+    "recsys_lab", "numpy", "scipy", "pandas", "numba", "scikit-learn", "scikit-surprise", "torch", "implicit",
+)  # fmt: skip
 
 
 def home() -> Path:
@@ -75,10 +81,47 @@ def _git(*arguments: str) -> str:
 
 
 @cache
+def packages() -> dict[str, str]:
+    """Every installed package with its version, by name without case."""
+    found = {dist.metadata["Name"]: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
+    return {name: found[name] for name in sorted(found, key=str.lower)}
+
+
+def facts() -> dict[str, Any]:
+    """What can change the last bits of a number: Python, system, processor, threads, BLAS, GPU, the main packages."""
+    from threadpoolctl import threadpool_info
+
+    pools = threadpool_info()
+    torch = sys.modules.get("torch")
+    gpu = torch.cuda.get_device_name(0) if torch is not None and torch.cuda.is_available() else None
+    chosen = {name: value for name in _THREADS if (value := os.environ.get(name))}
+    installed = packages()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _processor(),
+        "n_cores": psutil.cpu_count() or 0,
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "threads": chosen | {str(pool["internal_api"]): int(pool["num_threads"]) for pool in pools},
+        "blas": sorted({f"{p['internal_api']} {p['version']}" for p in pools if p["user_api"] == "blas"}),
+        "gpu": gpu,
+        "packages": {name: installed[name] for name in _NUMERICAL if name in installed},
+    }
+
+
+def _processor() -> str:
+    """The name of the processor; what ``platform`` says where the system has no better."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@cache
 def versions() -> str:
     """Python, platform and every installed package with its version, one a line."""
-    packages = {dist.metadata["Name"]: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
-    lines = [f"{name}=={packages[name]}" for name in sorted(packages, key=str.lower)]
+    lines = [f"{name}=={version}" for name, version in packages().items()]
     return "\n".join([f"# Python {platform.python_version()} on {platform.platform()}", *lines]) + "\n"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.checks import Check
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.evaluation import Evaluation
@@ -22,6 +23,7 @@ from recsys_lab.tracking import store
 from recsys_lab.tracking.curves import CURVE, log_curve
 from recsys_lab.tracking.environment import git_tags, versions
 from recsys_lab.tracking.names import TRIAL, run_page, shown_metrics
+from recsys_lab.tracking.records import log_records
 from recsys_lab.tracking.searches import TUNING, log_tuning
 from recsys_lab.tracking.store import Run
 from recsys_lab.tuning import TuningRecord
@@ -65,6 +67,7 @@ class Outcome:
     curve: pd.DataFrame | None = None  # the training of a neural model, one row an epoch
     checks: tuple[Check, ...] = ()  # of the split and of this evaluation
     tuning: TuningRecord | None = None  # None: the hyper-parameters were not searched
+    algorithm: Algorithm | None = None  # as it was fitted, when it is at hand
 
 
 def finish_trial(run: Run, experiment: Experiment, trial: Trial, outcome: Outcome) -> None:
@@ -85,6 +88,7 @@ def finish_trial(run: Run, experiment: Experiment, trial: Trial, outcome: Outcom
         log_curve(run, curve)
     if outcome.tuning is not None:
         log_tuning(run, outcome.tuning)
+    card = log_records(run, experiment, trial, outcome)
     _log_data(run, trial, evaluation, split, data)
     store.log(
         run,
@@ -97,6 +101,7 @@ def finish_trial(run: Run, experiment: Experiment, trial: Trial, outcome: Outcom
             "split_strategy": split.card.strategy,
             "protocol_hash": str(evaluation.protocol.get("hash", "")),
             "primary": experiment.evaluation.primary,
+            "card_status": str(card["status"]),
             "mlflow.note.content": _note(run, experiment),
         },
     )

@@ -172,12 +172,14 @@ class FamilyWork:
             run = tracking.begin_trial(self.experiment, trial)
             try:
                 evaluation = self._evaluate(trial, progress)
+                split = self._split_of(trial)
                 outcome = tracking.Outcome(
                     evaluation,
-                    self._split_of(trial),
+                    split,
                     self.data,
                     self.curves.get(trial.label),
                     tuning=self.records.get(trial.trial_id),
+                    algorithm=self.algorithms.get(trial.label) if split is self.split else None,
                 )
                 tracking.finish_trial(run, self.experiment, trial, outcome)
             except Exception as error:
