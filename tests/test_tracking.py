@@ -100,6 +100,8 @@ def test_a_trial_comes_back_to_the_last_digit(tmp_path: Path) -> None:
     assert run.tags["kind"] == "trial"
     assert "numpy==" in tracking.files_of(run, "environment.txt").read_text(encoding="utf-8")
     assert tracking.files_of(run, "split_card.json").is_file()
+    segments = pd.read_csv(tracking.files_of(run, "segments.csv"))
+    assert {"activity", "user", "item popularity", "item"} <= set(segments["by"])
     inputs = store.client().get_run(run.run_id).inputs.dataset_inputs
     assert inputs[0].dataset.digest == work.data.fingerprint[:36]
     sweep = tracking.find_trials("small", sweep=run.tags["sweep_id"])

@@ -16,7 +16,7 @@ from recsys_lab.data.prepared import load_prepared, save_prepared
 from recsys_lab.data.published import DATASETS, Dataset
 from recsys_lab.data.sources import Files, cache_folder, get_files, verify
 
-LOADER_VERSION = 1  # raise it when a reader gives other data: prepared copies are then made anew
+LOADER_VERSION = 2  # raise it when a reader gives other data: prepared copies are then made anew
 SYNTHETIC = ("synthetic-small", "synthetic-100k", "synthetic-1m")
 
 

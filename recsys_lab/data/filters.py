@@ -134,6 +134,7 @@ def compact(data: Interactions) -> Interactions:
         item_ids=catalogue.item_ids[items],
         items=catalogue.items[items],
         item_features=features,
+        users=None if catalogue.users is None else catalogue.users[users],
     )
     return replace(
         data,

@@ -31,6 +31,7 @@ class Catalogue:
     (title, genres, ...; it may have no columns). ``item_features`` is a CSR float32
     matrix (n_items, n_features) with the names of its columns in ``feature_names``.
     ``info`` says where the data come from (name, version, url, licence, raw_sha256, filters, ...).
+    ``users`` has one row a user in code order (gender, age, occupation), None if nothing is known: for reports alone.
     """
 
     user_ids: pd.Index[Any]
@@ -39,6 +40,7 @@ class Catalogue:
     item_features: sparse.csr_matrix | None = None
     feature_names: Sequence[str] = ()
     info: dict[str, Any] = field(default_factory=dict)
+    users: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         for name, ids in (("user_ids", self.user_ids), ("item_ids", self.item_ids)):
@@ -46,6 +48,8 @@ class Catalogue:
                 raise ValueError(f"{name} must be unique; found twice: {ids[ids.duplicated()].tolist()[0]!r}")
         if len(self.items) != len(self.item_ids):
             raise ValueError(f"items must have one row an item: {len(self.items)} rows for {len(self.item_ids)} items")
+        if self.users is not None and len(self.users) != len(self.user_ids):
+            raise ValueError(f"users must have one row a user: {len(self.users)} rows for {len(self.user_ids)} users")
         if self.item_features is not None and self.item_features.shape != (len(self.item_ids), len(self.feature_names)):
             raise ValueError(
                 f"item_features has shape {self.item_features.shape}, "

@@ -5,6 +5,7 @@ Every reader keeps the row order of the file. The catalogue holds the rated movi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BufferedIOBase
 from typing import Any
 
@@ -18,10 +19,17 @@ from recsys_lab.data.interactions import Interactions
 from recsys_lab.data.sources import Files
 
 COLUMNS = ("user_id", "item_id", "rating", "timestamp")
+AGES = {"1": "0-17", "18": "18-24", "25": "25-34", "35": "35-44", "45": "45-49", "50": "50-55", "56": "56+"}
+OCCUPATIONS = (  # of MovieLens 1M, by their numbers
+    "other", "academic/educator", "artist", "clerical/admin", "college/grad student", "customer service",
+    "doctor/health care", "executive/managerial", "farmer", "homemaker", "K-12 student", "lawyer", "programmer",
+    "retired", "sales/marketing", "scientist", "self-employed", "technician/engineer", "tradesman/craftsman",
+    "unemployed", "writer",
+)  # fmt: skip
 
 
 def read_100k(files: Files) -> Interactions:
-    """u.data (tab), u.item (latin-1, ``|``, one column a genre), u.genre."""
+    """u.data (tab), u.item (latin-1, ``|``, one column a genre), u.genre and, where it is, u.user."""
     with files.open("u.data") as handle:
         ratings = _ratings(handle, "\t", COLUMNS)
     genres = [line.split("|")[0] for line in _lines(files, "u.genre", "latin-1")]
@@ -30,12 +38,17 @@ def read_100k(files: Files) -> Interactions:
     flags = movies.iloc[:, 4:].to_numpy() == "1"  # (n_movies, n_genres)
     named = ["|".join(genre for genre, flag in zip(genres, row, strict=True) if flag) for row in flags]
     table = pd.DataFrame({"title": movies[1].to_numpy(), "genres": named}, index=movies.index)
-    return _interactions(ratings, table)
+    people = _people(files, "u.user", "|", ("age", "gender", "occupation"))
+    if people is not None:
+        bounds = [int(lowest) for lowest in AGES]
+        band = np.searchsorted(bounds, people["age"].astype(np.int64), side="right") - 1
+        people["age"] = np.array(list(AGES.values()))[np.maximum(band, 0)]
+    return _with_people(_interactions(ratings, table), people)
 
 
 def read_1m(files: Files) -> Interactions:
-    """ratings.dat and movies.dat (latin-1), separated by ``::``."""
-    return _read_dat(files, "latin-1")
+    """ratings.dat, movies.dat (latin-1) and, where it is, users.dat, separated by ``::``."""
+    return _with_people(_read_dat(files, "latin-1"), _people_1m(files))
 
 
 def read_10m(files: Files) -> Interactions:
@@ -44,10 +57,10 @@ def read_10m(files: Files) -> Interactions:
 
 
 def read_1m_untimed(files: Files) -> Interactions:
-    """ratings.csv (user_id, item_id, rating) of MovieLens 1M in its original order, and its movies.dat."""
+    """ratings.csv (user_id, item_id, rating) of MovieLens 1M in its original order, its movies.dat and users.dat."""
     with files.open("ratings.csv") as handle:
         ratings = _ratings(handle, ",", COLUMNS[:3], header=True)
-    return _interactions(ratings, _movies_dat(files, "latin-1"))
+    return _with_people(_interactions(ratings, _movies_dat(files, "latin-1")), _people_1m(files))
 
 
 def read_csv(files: Files) -> Interactions:
@@ -85,6 +98,31 @@ def _movies_dat(files: Files, encoding: str) -> pd.DataFrame:
     rows = [line.split("::") for line in _lines(files, "movies.dat", encoding)]
     index = pd.Index([int(row[0]) for row in rows], dtype=np.int64)
     return pd.DataFrame({"title": [row[1] for row in rows], "genres": [row[2] for row in rows]}, index=index)
+
+
+def _people_1m(files: Files) -> pd.DataFrame | None:
+    people = _people(files, "users.dat", "::", ("gender", "age", "occupation"))
+    if people is not None:
+        people["age"] = people["age"].map(AGES)
+        people["occupation"] = [OCCUPATIONS[int(number)] for number in people["occupation"]]
+    return people
+
+
+def _people(files: Files, name: str, separator: str, columns: tuple[str, ...]) -> pd.DataFrame | None:
+    """What is known of the users, text, by user id; None where the file is not. Postal codes stay in the file."""
+    if not files.has(name):
+        return None
+    rows = [line.split(separator) for line in _lines(files, name, "latin-1")]
+    known = pd.DataFrame([row[1 : 1 + len(columns)] for row in rows], columns=list(columns))
+    known.index = pd.Index([int(row[0]) for row in rows], name="user_id")
+    return known[["gender", "age", "occupation"]]
+
+
+def _with_people(data: Interactions, people: pd.DataFrame | None) -> Interactions:
+    """The same interactions; their catalogue knows these users."""
+    if people is None:
+        return data
+    return replace(data, catalogue=replace(data.catalogue, users=people.reindex(data.catalogue.user_ids)))
 
 
 def _ratings(

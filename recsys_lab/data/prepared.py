@@ -31,13 +31,16 @@ def load_prepared(folder: Path) -> Interactions | None:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in about["arrays"]}
         items = pd.read_parquet(folder / "items.parquet")
-        user_ids = pd.Index(pd.read_parquet(folder / "users.parquet")["id"], name=about["user"])
+        users = pd.read_parquet(folder / "users.parquet")
+        user_ids = pd.Index(users.pop("id"), name=about["user"])
+        users.index = user_ids
         item_ids = pd.Index(items.pop("id"), name=about["item"])
         items.index = item_ids
         features = sparse.load_npz(folder / "features.npz") if about["features"] is not None else None
     except FileNotFoundError:
         return None  # deleted meanwhile
-    catalogue = Catalogue(user_ids, item_ids, items, features, about["features"] or (), about["info"])
+    people = users if len(users.columns) else None
+    catalogue = Catalogue(user_ids, item_ids, items, features, about["features"] or (), about["info"], people)
     times = arrays.get("timestamps")
     return Interactions(arrays["users"], arrays["items"], arrays["ratings"], times, catalogue)
 
@@ -66,7 +69,10 @@ def _write(data: Interactions, folder: Path) -> None:
     names = [name for name in ARRAYS if getattr(data, name) is not None]
     for name in names:
         np.save(folder / f"{name}.npy", getattr(data, name))
-    pd.DataFrame({"id": catalogue.user_ids}).to_parquet(folder / "users.parquet", index=False)
+    users = pd.DataFrame({"id": catalogue.user_ids})
+    if catalogue.users is not None:
+        users = pd.concat([users, catalogue.users.reset_index(drop=True)], axis=1)
+    users.to_parquet(folder / "users.parquet", index=False)
     items = catalogue.items.reset_index(drop=True)
     items.insert(0, "id", catalogue.item_ids)
     items.to_parquet(folder / "items.parquet", index=False)

@@ -21,12 +21,13 @@ from recsys_lab.evaluation.rating import measure_ratings, predict_test
 from recsys_lab.evaluation.relevance import relevant_items
 from recsys_lab.evaluation.result import Evaluation
 from recsys_lab.evaluation.scoring import measure, score_lists
+from recsys_lab.evaluation.segments import segment_report
 
 if TYPE_CHECKING:
     from recsys_lab.algorithms.base import Algorithm
     from recsys_lab.splits import Split
 
-__all__ = ["Cost", "Evaluation", "by_convention", "evaluate", "score_lists"]
+__all__ = ["Cost", "Evaluation", "by_convention", "evaluate", "score_lists", "segment_report"]
 
 
 def evaluate(

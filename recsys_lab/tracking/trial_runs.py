@@ -16,7 +16,7 @@ import pandas as pd
 from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.checks import Check
 from recsys_lab.data.interactions import Interactions
-from recsys_lab.evaluation import Evaluation
+from recsys_lab.evaluation import Evaluation, segment_report
 from recsys_lab.experiment import Experiment, Trial, code_version, sweep_id
 from recsys_lab.splits import Split
 from recsys_lab.tracking import store
@@ -28,6 +28,7 @@ from recsys_lab.tracking.searches import TUNING, log_tuning
 from recsys_lab.tracking.store import Run
 from recsys_lab.tuning import TuningRecord
 
+SEGMENTS = "segments.csv"  # artifact: the primary metric in groups of users and items
 EVALUATION = "evaluation"  # artifact folder of the per-user table, the lists and the means
 
 
@@ -84,6 +85,8 @@ def finish_trial(run: Run, experiment: Experiment, trial: Trial, outcome: Outcom
         "peak_rss_mb": cost.peak_rss_mb,
     }
     _log_artifacts(run, outcome)
+    segments = segment_report(evaluation, split, experiment.evaluation.primary)
+    store.log_text(run, segments.to_csv(index=False), SEGMENTS)
     if curve is not None:
         log_curve(run, curve)
     if outcome.tuning is not None:

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from recsys_lab.data.datasets import load_dataset
@@ -35,8 +36,16 @@ def test_100k(tmp_path: Path) -> None:
             "latin-1"
         )
     )
+    assert read_100k(FolderFiles(tmp_path)).catalogue.users is None
+    (tmp_path / "u.user").write_text("1|24|M|technician|85711\n2|17|F|other|94043\n3|56|F|writer|32067\n")
     data = read_100k(FolderFiles(tmp_path))
     assert rows(data) == RATINGS
+    assert data.catalogue.users.to_dict("list") == {
+        "gender": ["M", "F"],
+        "age": ["18-24", "56+"],
+        "occupation": ["technician", "writer"],
+    }
+    assert data.catalogue.users.index.tolist() == data.catalogue.user_ids.tolist() == [1, 3]
     assert data.catalogue.item_ids.tolist() == [10, 20]
     assert data.catalogue.items["title"].tolist() == ["Amélie (2001)", "unknown"]
     assert data.catalogue.items["genres"].tolist() == ["Action|Comedy", "unknown"]
@@ -89,8 +98,11 @@ def test_a_zip_is_read_like_its_folder(tmp_path: Path) -> None:
 def test_untimed_keeps_the_order_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "ratings.csv").write_text("user_id,item_id,rating\n3,20,4\n1,10,5\n3,10,1\n")
     (tmp_path / "movies.dat").write_text("10::Ten (1990)::Drama\n20::Twenty (1991)::War\n")
+    (tmp_path / "users.dat").write_text("1::F::1::10::48067\n2::M::56::16::70072\n3::M::25::15::55117\n")
     data = read_1m_untimed(FolderFiles(tmp_path))
     assert data.timestamps is None
+    assert data.catalogue.users.loc[1].tolist() == ["F", "0-17", "K-12 student"]
+    assert data.catalogue.users.loc[3].tolist() == ["M", "25-34", "scientist"]
     assert rows(data) == [row[:3] for row in RATINGS]
 
 
@@ -105,6 +117,11 @@ def test_the_real_100k(real_data: Path) -> None:
     matrix = data.catalogue.item_features
     assert matrix is not None
     assert dict(zip(data.catalogue.feature_names, matrix.sum(axis=0).A1))["genre:Drama"] == 725
+    users = load_dataset("ml-100k").catalogue.users  # from the prepared copy
+    pd.testing.assert_frame_equal(users, data.catalogue.users)
+    assert users["gender"].value_counts().to_dict() == {"M": 670, "F": 273}
+    assert (users["occupation"] == "student").sum() == 196
+    assert users["age"].value_counts()["0-17"] == 36
 
 
 @pytest.mark.data
