@@ -72,19 +72,18 @@ def _find(items, starts, sorted_items):  # type: ignore[no-untyped-def]
     n, k = items.shape
     positions = np.full((n, k), -1, dtype=np.int64)
     for row in range(n):
-        for column in range(k):
+        own = sorted_items[starts[row] : starts[row + 1]]
+        for column in range(k if own.size else 0):
             item = items[row, column]
             if item < 0:
                 break
-            low, high = starts[row], starts[row + 1]
-            while low < high:
-                middle = (low + high) // 2
-                if sorted_items[middle] < item:
-                    low = middle + 1
-                else:
-                    high = middle
-            if low < starts[row + 1] and sorted_items[low] == item:
-                positions[row, column] = low
+            low, left = 0, own.size
+            while left > 1:  # no branch on what is compared: it cannot be foreseen
+                half = left // 2
+                low += half * (own[low + half] <= item)
+                left -= half
+            if own[low] == item:
+                positions[row, column] = starts[row] + low
     return positions
 
 

@@ -170,7 +170,7 @@ def _tied(lists: RankedLists, k: int) -> Bool:
 def _null_counts(frame: pd.DataFrame, protocol: RankingProtocol) -> dict[str, float]:
     """How many users have relevant items but no value (a list of one item has no diversity), where there are any."""
     names = [name for name, metric, _ in protocol.columns if metric.kind != "catalogue"]
-    nulls = {name: int(frame[name].isna().sum()) for name in names}
+    nulls = {name: int(np.isnan(frame[name].to_numpy()).sum()) for name in names}
     return {f"n_null_{name}": float(n) for name, n in nulls.items() if n}
 
 
