@@ -51,3 +51,9 @@ def _reason(failure: Exception) -> str:
     text = getattr(failure, "stderr", None) or str(failure)
     lines = [line.strip() for line in str(text).splitlines() if line.strip()]
     return (next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "unknown"))[:200]
+
+
+if __name__ == "__main__":  # make peers: the named environments, all without names
+    for name in sys.argv[1:] or sorted(path.stem for path in (HERE / "peers").glob("*.txt")):
+        found = environment(name)
+        print(f"{name} {found.version}" if found.python else f"{name}: not installed, {found.missing}")

@@ -124,6 +124,13 @@ def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     for word in ("synthetic-100k", "ml-100k", "GroupLens", "UserKNN", "ndcg@k", "regularization"):
         assert word in said
+    assert main(["metrics", "ndcg@10"]) == main(["metrics", "--conventions", "recbole"]) == 0
+    said = capsys.readouterr().out
+    assert "Edge cases: no relevant test item: null" in said
+    assert "hit_rate" not in said.partition("RecBole")[0]
+    assert "hit@k" in said.partition("RecBole")[2]
+    assert main(["metrics", "--conventions", "recbol"]) == 2
+    assert "known are trec_eval" in capsys.readouterr().err
 
 
 def test_the_leaderboard_of_finished_trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

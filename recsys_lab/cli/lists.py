@@ -80,13 +80,25 @@ def do_algorithms(given: Namespace) -> int:
 
 
 def do_metrics(given: Namespace) -> int:
-    """The metric table."""
-    from recsys_lab.metrics.definitions import METRICS
+    """The metric table, or what the names of another library mean."""
+    from recsys_lab.metrics.conventions import MEANS, convention
+    from recsys_lab.metrics.definitions import METRICS, parse_metric
 
-    for name, card in METRICS.items():
-        shown = f"{name}@k" if card.needs_cutoff else name
-        print(f"{shown}  [{card.range}; {card.default}]")
-        print(textwrap.fill(card.formula, 110, initial_indent="    ", subsequent_indent="    "))
+    if given.conventions:
+        table = convention(given.conventions)
+        print(f"{table.library}, as of {table.version}. {table.notes}".rstrip() + "\n")
+        rows = [("name there", "ours", "mean over", "definition")]
+        for theirs in table.metrics:
+            ours = METRICS[theirs.equals].column("k") if theirs.equals else "none"
+            rows.append((theirs.name.format(k="k"), ours, MEANS[theirs.mean], theirs.formula))
+        _print_table(rows)
+        return 0
+    wanted = None if given.name is None else parse_metric(given.name)[0].name
+    for card in METRICS.values():
+        if wanted in (None, card.name):
+            print(f"{card.column('k')}  [{card.range}; better: {card.better}; default: {card.default}]")
+            for text in (card.formula, f"Edge cases: {card.edge_cases}.", f"Source: {card.source}."):
+                print(textwrap.fill(text, 110, initial_indent="    ", subsequent_indent="    "))
     return 0
 
 

@@ -78,7 +78,11 @@ def _add_list_commands(commands: Any) -> None:
     commands.add_parser("algorithms", help="the algorithms and their hyper-parameters").add_argument(
         "name", nargs="?", help="show the hyper-parameters of one"
     )
-    commands.add_parser("metrics", help="the metrics and their definitions")
+    metrics = commands.add_parser("metrics", help="the metrics and their definitions")
+    metrics.add_argument("name", nargs="?", help="show one, such as ndcg")
+    metrics.add_argument(
+        "--conventions", metavar="LIBRARY", help="what another library means by its names: recbole, ..."
+    )
 
 
 def _add_other_commands(commands: Any) -> None:

@@ -104,7 +104,7 @@ CONVENTIONS: dict[str, Convention] = {
     ), "With `make_comparable=True`; without it a user without a list is an error."),
     "rectools": Convention("RecTools", "0.19.0", (
         equal("Precision@{k}", "precision"),
-        equal("Precision(r_prec=True)@{k}", "recall_capped", like="precision"),
+        equal("Precision(r_precision=True)@{k}", "recall_capped", like="precision"),
         equal("Recall@{k}", "recall"),
         equal("HitRate@{k}", "hit_rate"),
         equal("MRR@{k}", "mrr"),

@@ -28,7 +28,7 @@ LIBRARIES: dict[str, tuple[str, dict[str, str]]] = {
     "rectools 0.19.0": (
         "rectools",
         {
-            "Precision(r_prec)": "Precision(r_prec=True)",
+            "Precision(r_prec)": "Precision(r_precision=True)",
             "MAP(divide_by_k)": "MAP(divide_by_k=True)",
             "NDCG(divide_by_achievable)": "NDCG(divide_by_achievable=True)",
         },
