@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from recsys_lab.algorithms.base import Algorithm
     from recsys_lab.splits import Split
 
-__all__ = ["Cost", "Evaluation", "by_convention", "evaluate", "score_lists", "segment_report"]
+__all__ = ["Cost", "Evaluation", "by_convention", "evaluate", "plain_parameters", "score_lists", "segment_report"]
 
 
 def evaluate(
@@ -119,7 +119,7 @@ def _evaluate_ranking(
         ranked.by_score,
         cost=cost,
         algorithm=type(algorithm).__name__,
-        parameters=_parameters(algorithm),
+        parameters=plain_parameters(algorithm),
     )
 
 
@@ -138,7 +138,7 @@ def _evaluate_ratings(algorithm: Algorithm, split: Split, fallback: Fallback, fi
         split.card.dataset_hash,
         split.card.fingerprint,
         type(algorithm).__name__,
-        _parameters(algorithm),
+        plain_parameters(algorithm),
         tuple(notes),
     )
 
@@ -149,7 +149,7 @@ def _fit(algorithm: Algorithm, split: Split) -> float:
     return time.perf_counter() - start
 
 
-def _parameters(algorithm: Algorithm) -> dict[str, Any]:
+def plain_parameters(algorithm: Algorithm) -> dict[str, Any]:
     """The hyper-parameters as JSON values, so that a saved evaluation is equal to the one in memory."""
     text = json.dumps(algorithm.get_params(deep=False), default=repr)
     values: dict[str, Any] = json.loads(text, parse_constant=str)  # an infinite window is "Infinity"
