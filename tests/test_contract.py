@@ -59,6 +59,7 @@ COMPANIONS: dict[str, dict[str, dict[str, Any]]] = {
     "BaselineOnly": {"learning_rate": {"method": "sgd"}, "regularization": {"method": "sgd"}},
     "UserKNN": {"alpha": {"similarity": "tversky"}, "beta": {"similarity": "tversky"}},
     "ItemKNN": {"alpha": {"similarity": "tversky"}, "beta": {"similarity": "tversky"}},
+    "IALS": {"subspace_size": {"solver": "subspace", "n_factors": 5}},
     "Markov": {"decay": {"n_last": 5}},
     "RankingNMF": {
         "loss": {"solver": "mu", "initial": "random"},

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy import sparse
 
-from recsys_lab.algorithms.als_kernels import solve_rows_exactly, spread
+from recsys_lab.algorithms.als_kernels import solve_rows_in_blocks, spread
 from recsys_lab.algorithms.base import RatingPredictor, require, require_columns
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
@@ -77,5 +77,6 @@ class ExplicitALS(RatingPredictor):
         gram = np.zeros((features.shape[1], features.shape[1]), dtype=np.float32)
         entries = rows.indices, np.ones(rows.nnz, dtype=np.float32), targets
         out = np.zeros((rows.shape[0], features.shape[1]), dtype=np.float32)
-        solve_rows_exactly(rows.indptr, entries, features, gram, ridge.astype(np.float32), spread(counts), out)
+        ridges, order, size = ridge.astype(np.float32), spread(counts), features.shape[1]
+        solve_rows_in_blocks(rows.indptr, entries, features, gram, ridges, order, out, size)
         return out

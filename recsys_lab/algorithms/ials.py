@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 from scipy import sparse
 
-from recsys_lab.algorithms.als_kernels import gram_matrix, solve_rows_cg, solve_rows_exactly, spread
+from recsys_lab.algorithms.als_kernels import gram_matrix, solve_rows_cg, solve_rows_in_blocks, spread
 from recsys_lab.algorithms.base import Algorithm, require, require_columns
 from recsys_lab.algorithms.hyper_parameters import require_choice
-from recsys_lab.data.interactions import Float32, Int32, Interactions
+from recsys_lab.data.interactions import Float32, Int32, Int64, Interactions
 
-Solver: TypeAlias = Literal["cg", "cholesky"]
+System: TypeAlias = tuple[Any, tuple[Int32, Float32, Float32], Float32, Int64]
+Solver: TypeAlias = Literal["cg", "cholesky", "subspace"]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -34,8 +35,10 @@ class IALS(Algorithm):
     regularization: float = 0.01
     regularization_exponent: float = 1.0  # 0: the same for all; 1: grows with the number of interactions
     confidence: float = 0.0  # how much more a higher rating says; 0: all observed pairs say the same
-    solver: Solver = "cg"  # "cg": a few warm-started conjugate-gradient steps; "cholesky": exact, slower
-    n_cg_steps: int = 3  # of each row in each epoch
+    # "cg": a few conjugate-gradient steps from the last factors; "cholesky": exact; "subspace": exact block by block
+    solver: Solver = "cg"
+    n_cg_steps: int = 3  # "cg": of each row in each epoch
+    subspace_size: int = 32  # "subspace": factors of a block; with n_factors it is "cholesky"
     init_scale: float = 0.1  # standard deviation of the first factors, times sqrt(n_factors)
     random_state: int = 0
 
@@ -43,22 +46,21 @@ class IALS(Algorithm):
 
     def fit(self, train: Interactions) -> Self:
         """Learn ``item_factors_`` (n_items, n_factors) float32."""
-        require(self.n_factors >= 1, f"n_factors must be at least 1; found {self.n_factors}")
-        require(self.n_epochs >= 1, f"n_epochs must be at least 1; found {self.n_epochs}")
-        require(self.n_cg_steps >= 1, f"n_cg_steps must be at least 1; found {self.n_cg_steps}")
+        for name in ("n_factors", "n_epochs", "n_cg_steps", "subspace_size"):
+            require(getattr(self, name) >= 1, f"{name} must be at least 1; found {getattr(self, name)}")
         for name in ("unobserved_weight", "confidence"):
             require(getattr(self, name) >= 0, f"{name} must not be negative; found {getattr(self, name)}")
         require(self.regularization > 0, f"regularization must be positive; found {self.regularization}")
         require_choice("solver", self.solver, get_args(Solver))
         by_user = train.matrix
-        by_item = by_user.T.tocsr()
+        sides = self._system(by_user), self._system(by_user.T.tocsr())
         rng = np.random.default_rng(self.random_state)
         scale = self.init_scale / np.sqrt(self.n_factors)
         users = (rng.standard_normal((train.n_users, self.n_factors)) * scale).astype(np.float32)
         items = (rng.standard_normal((train.n_items, self.n_factors)) * scale).astype(np.float32)
         for _ in range(self.n_epochs):
-            self._solve(by_user, items, users)
-            self._solve(by_item, users, items)
+            self._solve(sides[0], items, users)
+            self._solve(sides[1], users, items)
         self.item_factors_ = items
         return self
 
@@ -66,22 +68,28 @@ class IALS(Algorithm):
         """The inner products of the item factors and the user's factors, solved exactly from the history."""
         require_columns(histories, len(self.item_factors_))
         factors = np.zeros((histories.shape[0], self.n_factors), dtype=np.float32)
-        self._solve(histories, self.item_factors_, factors, exactly=True)
+        self._solve(self._system(histories), self.item_factors_, factors, exactly=True)
         scores: Float32 = factors @ self.item_factors_.T
         return scores
 
-    def _solve(self, rows: sparse.csr_matrix, fixed: Float32, out: Float32, exactly: bool = False) -> None:
-        """Solve ``out`` (n_rows, n_factors) in place, given the factors of the other side."""
+    def _system(self, rows: sparse.csr_matrix) -> System:
+        """What the systems of all rows have that no epoch changes: pointers, entries, ridge and order."""
         weights = self._confidences(rows)
         load = np.add.reduceat(np.append(weights, 0), rows.indptr[:-1]) * (np.diff(rows.indptr) > 0)
         ridge = self.regularization * (load + self.unobserved_weight * rows.shape[1]) ** self.regularization_exponent
+        entries = rows.indices, weights, weights  # an observed pair is pulled to 1
+        return rows.indptr, entries, ridge.astype(np.float32), spread(np.diff(rows.indptr))
+
+    def _solve(self, system: System, fixed: Float32, out: Float32, exactly: bool = False) -> None:
+        """Solve ``out`` (n_rows, n_factors) in place, given the factors of the other side."""
+        indptr, entries, ridge, order = system
         gram = np.float32(self.unobserved_weight) * gram_matrix(fixed)
-        entries = rows.indices, np.sqrt(weights), weights
-        system = rows.indptr, entries, fixed, gram, ridge.astype(np.float32), spread(np.diff(rows.indptr)), out
-        if exactly or self.solver == "cholesky":
-            solve_rows_exactly(*system)
-        else:
-            solve_rows_cg(*system, self.n_cg_steps)
+        if self.solver == "cg" and not exactly:
+            solve_rows_cg(indptr, entries, fixed, gram, ridge, order, out, self.n_cg_steps)
+            return
+        in_blocks = self.solver == "subspace" and not exactly
+        size = self.subspace_size if in_blocks else self.n_factors
+        solve_rows_in_blocks(indptr, entries, fixed, gram, ridge, order, out, size)
 
     def _confidences(self, rows: sparse.csr_matrix) -> Float32:
         """c_ui of what is stored, (n,) float32."""
