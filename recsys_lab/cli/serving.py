@@ -5,8 +5,6 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from recsys_lab.experiment import load_experiment
-
 
 def add_serving_commands(commands: Any) -> None:
     """promote and rollback."""
@@ -24,6 +22,7 @@ def add_serving_commands(commands: Any) -> None:
 
 def do_promote(given: Namespace) -> int:
     """Promote the winner, or the named run."""
+    from recsys_lab.experiment import load_experiment
     from recsys_lab.promotion import MODEL_NAME, promote
 
     promote(
