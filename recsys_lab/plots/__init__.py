@@ -4,6 +4,7 @@ from recsys_lab.plots.data import popularity_curve, rating_histogram, split_time
 from recsys_lab.plots.models import factor_map, named_bars, principal_plane, weight_map
 from recsys_lab.plots.neural import layer_picture
 from recsys_lab.plots.results import leaderboard_dots, loss_curves, parameter_curve, trade_off
+from recsys_lab.plots.segments import segment_dots
 from recsys_lab.plots.style import Plot, to_png, to_svg
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "popularity_curve",
     "principal_plane",
     "rating_histogram",
+    "segment_dots",
     "split_timeline",
     "timeline",
     "to_png",

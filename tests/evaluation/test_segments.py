@@ -15,6 +15,7 @@ from recsys_lab.algorithms.catalogue import make_algorithm
 from recsys_lab.data.datasets import load_dataset
 from recsys_lab.evaluation import evaluate, score_lists, segment_report
 from recsys_lab.evaluation.segments import _deciles, _quarters
+from recsys_lab.plots import segment_dots
 from recsys_lab.splits import split as cut
 
 
@@ -121,3 +122,12 @@ def test_groups_add_up_to_the_whole() -> None:
     assert first["mean"] > evaluation.summary["recall@10"]  # of Popularity's lists: the head is all they find
     other = segment_report(evaluation, split, "ndcg@5")
     assert set(other["metric"]) == {"ndcg@5", "recall@5"}
+
+
+def test_the_picture_names_every_group(case: Any) -> None:
+    report = segment_report(*case, "recall@2", min_group_size=1)
+    texts = [label.get_text() for label in segment_dots(report).axes[0].get_yticklabels()]
+    assert len(texts) == len(report) + report["by"].nunique()
+    assert "f  (2)" in texts
+    with pytest.raises(ValueError, match="missing: by"):
+        segment_dots(report.drop(columns="by"))
