@@ -17,6 +17,8 @@ from recsys_lab.data.published import DATASETS, Dataset
 from recsys_lab.data.sources import Files, cache_folder, get_files, verify
 
 LOADER_VERSION = 2  # raise it when a reader gives other data: prepared copies are then made anew
+# what the content of the published data sets is made of; tags were given by the users of the data, at any time
+CONTENT = {"title": "static", "year": "static", "genres": "static", "word": "static", "tag": "train_derived"}
 SYNTHETIC = ("synthetic-small", "synthetic-100k", "synthetic-1m")
 
 
@@ -29,7 +31,7 @@ def load_dataset(name: str, **filters: Any) -> Interactions:
     then downloaded once over https. Hashes and the numbers of rows, users and items are checked.
 
     ``catalogue.info`` has name, title, version, url, licence, source (where the files were), raw_sha256, files (their
-    hashes) and filters.
+    hashes), content (what the columns of the items are made of; see check L06) and filters.
     Raises ValueError for an unknown name or altered files, FileNotFoundError which says which file to put where.
     """
     if name.startswith("synthetic-"):
@@ -46,7 +48,15 @@ def load_dataset(name: str, **filters: Any) -> Interactions:
     if data is None:
         data = _read(name, dataset, files)
         save_prepared(data, folder)
-    return apply_filters(data, filters)
+    return apply_filters(_declared(data), filters)
+
+
+def _declared(data: Interactions) -> Interactions:
+    """The same rows; ``catalogue.info["content"]`` says what the content of the items is made of."""
+    catalogue = data.catalogue
+    there = {*catalogue.items.columns, *(feature.partition(":")[0] for feature in catalogue.feature_names)}
+    content = {name: origin for name, origin in CONTENT.items() if name in there}
+    return replace(data, catalogue=replace(catalogue, info={**catalogue.info, "content": content}))
 
 
 def dataset_table() -> str:

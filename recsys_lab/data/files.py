@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ def read_interactions(
     time_unit: str = "s",
     items: str | Path | pd.DataFrame | None = None,
     labels: Sequence[str] | None = None,
+    content: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> Interactions:
     """Interactions from a file or frame of one row an interaction; columns that are not named here are ignored.
@@ -50,7 +51,8 @@ def read_interactions(
 
     ``items`` is a file or frame of one row an item, with a column named as ``item``; its other columns come along, and
     items without interactions join the catalogue. ``labels`` names its columns of labels (``Drama|Comedy``); None takes
-    genres and tags where they exist, else the words of the titles. They become ``item_features``.
+    genres and tags where they exist, else the words of the titles. They become ``item_features``. ``content`` declares
+    its columns "static" (known before any user came) or "train_derived" (made from what users did); see check L06.
 
     A row that is not right is a ValueError with file, line and what would be right. Nothing is dropped silently: what
     the duplicates policy joined is in ``catalogue.info["filters"]``.
@@ -63,7 +65,7 @@ def read_interactions(
     frame = _checked(table, roles, ids, time_unit, info)
     known = None if items is None else _items_table(items, item, frame[item], encoding, ids)
     data = Interactions.from_frame(frame, **roles, items=known, info=info)  # type: ignore[arg-type]
-    data = data if known is None else _with_content(data, labels)
+    data = data if known is None else _declared(_with_content(data, labels), content or {})
     if duplicates != "error":
         return filters.duplicates(data, duplicates)
     _no_duplicates(data, table)
@@ -182,6 +184,20 @@ def _items_table(
         )
     others = {name: column.to_pandas() for name, column in table.columns.items() if name != item}
     return pd.DataFrame({name: column.to_numpy() for name, column in others.items()}, index=pd.Index(index, name=item))
+
+
+def _declared(data: Interactions, content: Mapping[str, str]) -> Interactions:
+    """The same rows; ``catalogue.info["content"]`` says what the columns of the items are made of."""
+    columns = data.catalogue.items.columns
+    for name, origin in content.items():
+        if name not in columns:
+            raise ValueError(
+                f"content: the items have no column {name!r}{filters.suggestion(name, columns)} "
+                f"Their columns: {filters.known(columns)}"
+            )
+        if origin not in ("static", "train_derived"):
+            raise ValueError(f"content of {name!r} is 'static' or 'train_derived'; found {origin!r}")
+    return replace(data, catalogue=replace(data.catalogue, info={**data.catalogue.info, "content": dict(content)}))
 
 
 def _with_content(data: Interactions, labels: Sequence[str] | None) -> Interactions:

@@ -59,6 +59,7 @@ class FileDataset(_Columns):
     time_unit: Literal["s", "ms", "us", "ns"] = "s"
     items: Path | None = None  # a file of one row an item: title, genres, ...
     labels: tuple[str, ...] | None = None  # its columns of labels; null = found out
+    content: dict[str, Literal["static", "train_derived"]] = Field(default_factory=dict)  # what its columns are made of
     filters: Parameters = Field(default_factory=dict)
 
 

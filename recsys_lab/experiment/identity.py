@@ -54,7 +54,7 @@ def data_identity(experiment: Experiment) -> dict[str, Any]:
     dataset = experiment.dataset
     if isinstance(dataset, NamedDataset):
         return dataset.model_dump(mode="json")
-    spec = dataset.model_dump(mode="json", exclude={"name", "licence", "source"})
+    spec = dataset.model_dump(mode="json", exclude={"name", "licence", "source", "content"})
     for key in PATH_KEYS:
         if spec.get(key):
             spec[key] = _hash_of_file(Path(spec[key]))

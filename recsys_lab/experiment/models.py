@@ -146,6 +146,13 @@ class AlgorithmSpec(Strict):
         return tune
 
 
+class ChecksSpec(Strict):
+    """Checks that cost a fit of their own (docs/checks.md); all others always run."""
+
+    canary: bool = False  # L05 for every algorithm; own ones (package.module:Class) always have it
+    permuted: bool = False  # L12: fitted on shuffled users, does a model fall to Popularity?
+
+
 class Expected(Strict):
     """A published number and how near we must come."""
 
@@ -179,6 +186,7 @@ class Experiment(Strict):
     baselines: tuple[AlgorithmSpec, ...] = ()
     families: dict[str, tuple[AlgorithmSpec, ...]]
     expected: tuple[Expected, ...] = ()
+    checks: ChecksSpec = ChecksSpec()
     path: Path | None = Field(default=None, exclude=True)  # the file it was read from; not a key of the file
 
     @model_validator(mode="before")

@@ -1,5 +1,6 @@
 """Results in MLflow: where they are kept, how trials are written and found again."""
 
+from recsys_lab.tracking.check_files import count_looks, load_checks
 from recsys_lab.tracking.curves import load_curve
 from recsys_lab.tracking.environment import die_with_parent, facts, git_tags, home, is_dead, process_tags, versions
 from recsys_lab.tracking.names import NOTEBOOK, TRIAL, metric_key, page, run_page, shown_metrics, shown_names
@@ -43,6 +44,7 @@ __all__ = [
     "Run",
     "begin_trial",
     "close_stale_runs",
+    "count_looks",
     "describe_experiment",
     "die_with_parent",
     "experiment_id",
@@ -60,6 +62,7 @@ __all__ = [
     "init_store",
     "is_dead",
     "load_card",
+    "load_checks",
     "load_curve",
     "load_evaluation",
     "load_recipe",

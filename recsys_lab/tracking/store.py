@@ -203,15 +203,15 @@ def finish(run: Run, status: str) -> None:
 
 
 def find_runs(experiment: str, condition: str = "") -> list[Run]:
-    """The runs of an experiment, newest first; ``condition`` in MLflow's filter language. Creates nothing."""
-    found = experiment_id(experiment)
-    if found is None:
+    """The runs of an experiment ("": of all), newest first; ``condition`` in MLflow's language. Creates nothing."""
+    found = [experiment_id(experiment)] if experiment else [one.experiment_id for one in client().search_experiments()]
+    if None in found:
         return []
     runs: list[Run] = []
     token = None
     while True:
         pages = client().search_runs(
-            [found], condition, max_results=1000, order_by=["attributes.start_time DESC"], page_token=token
+            found, condition, max_results=1000, order_by=["attributes.start_time DESC"], page_token=token
         )
         runs.extend(_as_run(run) for run in pages)
         token = pages.token

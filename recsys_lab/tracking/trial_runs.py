@@ -14,12 +14,13 @@ from typing import Any
 import pandas as pd
 
 from recsys_lab.algorithms.base import Algorithm
-from recsys_lab.checks import Check
+from recsys_lab.checks import Check, summary_of
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.evaluation import Evaluation, segment_report
 from recsys_lab.experiment import Experiment, Trial, code_version, sweep_id
 from recsys_lab.splits import Split
 from recsys_lab.tracking import store
+from recsys_lab.tracking.check_files import write_checks
 from recsys_lab.tracking.curves import CURVE, log_curve
 from recsys_lab.tracking.environment import git_tags, versions
 from recsys_lab.tracking.names import TRIAL, run_page, shown_metrics
@@ -104,6 +105,7 @@ def finish_trial(run: Run, experiment: Experiment, trial: Trial, outcome: Outcom
             "split_strategy": split.card.strategy,
             "protocol_hash": str(evaluation.protocol.get("hash", "")),
             "primary": experiment.evaluation.primary,
+            "checks": summary_of(outcome.checks),
             "card_status": str(card["status"]),
             "mlflow.note.content": _note(run, experiment),
         },
@@ -131,6 +133,7 @@ def _log_artifacts(run: Run, outcome: Outcome) -> None:
         evaluation.save(Path(folder) / EVALUATION)
         (Path(folder) / "split_card.json").write_text(_json(split.card.__dict__), encoding="utf-8")
         (Path(folder) / "environment.txt").write_text(versions(), encoding="utf-8")
+        write_checks(Path(folder), outcome.checks)
         if curve is not None:
             curve.to_csv(Path(folder) / CURVE, index=False)
         if outcome.tuning is not None:

@@ -19,7 +19,8 @@ and starts with::
     work.failures                       # {label: message}
 
 Also there: ``work.experiment`` (name, question, evaluation.primary, evaluation.task, cutoffs), ``work.data``
-(Interactions), ``work.split`` (the first Split), ``work.splits`` (all folds), ``work.trials``,
+(Interactions), ``work.split`` (the first Split), ``work.splits`` (all folds), ``work.trials``, ``work.checks``
+({label: the checks of its trial}),
 ``work.algorithm(label)`` (fitted; fitted anew when the trial was loaded from MLflow), ``work.baselines`` (labels),
 ``work.fold_evaluations`` ({fold: {label: Evaluation}}) and ``work.evaluations`` (those of ``work.split``).
 ``family=None`` opens all families at once (for the quickstart and the leaderboard).
@@ -30,6 +31,7 @@ of the experiment from MLflow; without, it runs the small experiment itself (``o
 By hand in JupyterLab logging is off and nothing is left behind: no database, no folder, no lock.
 """
 
+from recsys_lab.trials.checking import check_experiment
 from recsys_lab.trials.prepare import load_data, make_splits, try_data
 from recsys_lab.trials.published import Checked, check_published, published_files
 from recsys_lab.trials.work import FamilyWork, open_family
@@ -37,6 +39,7 @@ from recsys_lab.trials.work import FamilyWork, open_family
 __all__ = [
     "Checked",
     "FamilyWork",
+    "check_experiment",
     "check_published",
     "load_data",
     "make_splits",

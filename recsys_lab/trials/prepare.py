@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from recsys_lab.checks import leak_check, require_passed
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.experiment import Experiment, FileDataset, FixedDataset, NamedDataset
 from recsys_lab.splits import Split, fixed_split, split, without_validation
@@ -22,7 +23,7 @@ def load_data(experiment: Experiment) -> Interactions:
         from recsys_lab.data.files import read_interactions
         from recsys_lab.data.filters import apply_filters
 
-        own = dataset.model_dump(include={"encoding", "columns", "ids", "time_unit", "items", "labels"})
+        own = dataset.model_dump(include={"encoding", "columns", "ids", "time_unit", "items", "labels", "content"})
         data = read_interactions(dataset.path, name=experiment.dataset_name, **dataset.columns_read, **own)
         info = {**data.catalogue.info, **dataset.about}
         return apply_filters(replace(data, catalogue=replace(data.catalogue, info=info)), dataset.filters)
@@ -68,7 +69,8 @@ def try_data(experiment: Experiment) -> None:
     """Load the data and make the first part of each split, then let them go: what is wrong shows before any model.
 
     Also fetches and prepares a published data set once, where its progress is seen. Generated data cannot be wrong and
-    are not made. Raises what ``load_data`` and ``make_splits`` raise, and ValueError when no test row is relevant.
+    are not made. Raises what ``load_data`` and ``make_splits`` raise, ValueError when no test row is relevant, and
+    LeakError when a check of level E of a split fails.
     """
     if isinstance(experiment.dataset, NamedDataset) and experiment.dataset.name.startswith("synthetic-"):
         return
@@ -76,6 +78,8 @@ def try_data(experiment: Experiment) -> None:
     threshold = experiment.evaluation.relevance_threshold
     for index, spec in enumerate(experiment.split):
         part = make_splits(experiment, index, -1 if spec.chosen_folds[0] is None else spec.chosen_folds[0], data)[0]
+        found = leak_check(part, repeat_consumption=not experiment.evaluation.exclude_seen)
+        require_passed(found, f"split {index}: {spec.strategy}")
         if experiment.evaluation.task == "ranking" and threshold is not None:
             best = float(part.test.ratings.max())
             if best < threshold:

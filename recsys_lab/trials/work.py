@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from recsys_lab import tracking
 from recsys_lab.algorithms.base import Algorithm
+from recsys_lab.checks import Check
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.evaluation import Evaluation, evaluate
 from recsys_lab.experiment import FAMILIES, Experiment, Trial, expand, load_experiment, select
 from recsys_lab.splits import Split
+from recsys_lab.trials.checking import RunChecks, wanted_checks
 from recsys_lab.trials.prepare import load_data, make_splits, search_splits
+from recsys_lab.trials.progress import progress_bar
 from recsys_lab.trials.searches import search, tell_runner
 from recsys_lab.trials.tables import family_table
 from recsys_lab.trials.warm import warm
@@ -74,6 +76,7 @@ class FamilyWork:
     records: dict[str, TuningRecord] = field(default_factory=dict)  # trial id -> how its hyper-parameters were found
     failures: dict[str, str] = field(default_factory=dict)  # label -> message
     notes: dict[str, list[str]] = field(default_factory=dict)  # label -> what evaluate warned of
+    checks: dict[str, tuple[Check, ...]] = field(default_factory=dict)  # label -> those of its trial; of the first fold
 
     def __repr__(self) -> str:
         labels = dict.fromkeys(trial.label for trial in self.trials)
@@ -102,6 +105,10 @@ class FamilyWork:
         )
 
     @cached_property
+    def _run_checks(self) -> RunChecks:
+        return RunChecks(self.experiment, self.data, self.splits, log=self.log)
+
+    @cached_property
     def _first_fold(self) -> int:
         return self.splits[0].card.fold or 0
 
@@ -113,11 +120,13 @@ class FamilyWork:
     def run(self, *, progress: bool = True) -> dict[str, Evaluation]:
         """Fit and evaluate every trial, or read it back when it is finished; the evaluations of ``split`` by label.
 
-        A failing algorithm is recorded in ``failures`` (and in MLflow) and left out; the others go on.
+        A failing algorithm is recorded in ``failures`` (and in MLflow) and left out; the others go on. Raises
+        LeakError, before anything is fitted, when a check of the data or the split fails that must not.
         """
+        self._run_checks.require()
         # baselines last: another notebook has probably finished them by then
         ordered = sorted(self.trials, key=lambda trial: trial.is_baseline)
-        bar = _bar(ordered, progress)
+        bar = progress_bar(ordered, progress)
         for trial in bar:
             if progress:
                 bar.set_postfix_str(trial.label)
@@ -151,7 +160,7 @@ class FamilyWork:
 
     def _tried(self, trial: Trial, progress: bool) -> Evaluation | None:
         try:
-            return self._evaluate(trial, progress)
+            return self._evaluate(trial, progress)[0]
         except Exception as error:  # one failing algorithm must not stop the others
             self._note_failure(trial, error)
             return None
@@ -160,9 +169,12 @@ class FamilyWork:
         tracking.init_store(self.experiment.name)
         with tracking.lock(f"trial-{trial.trial_id}"):  # another process at the same trial finishes it for us
             run = tracking.find_trial(self.experiment.name, trial.trial_id)
-            if run is not None:
+            known = () if run is None else tracking.load_checks(run)
+            # a check that was asked for since costs a fit: the trial is done again
+            if run is not None and wanted_checks(self.experiment, trial) <= {check.id for check in known}:
                 try:
                     evaluation = tracking.load_evaluation(run)
+                    self.checks.setdefault(trial.label, known)
                     _keep(self.curves, trial, tracking.load_curve(run))
                     if trial.space:
                         self.records[trial.trial_id] = tracking.load_tuning(run)
@@ -171,13 +183,14 @@ class FamilyWork:
                     pass  # the artifacts were deleted: measured again below
             run = tracking.begin_trial(self.experiment, trial)
             try:
-                evaluation = self._evaluate(trial, progress)
+                evaluation, checks = self._evaluate(trial, progress)
                 split = self._split_of(trial)
                 outcome = tracking.Outcome(
                     evaluation,
                     split,
                     self.data,
                     self.curves.get(trial.label),
+                    checks,
                     tuning=self.records.get(trial.trial_id),
                     algorithm=self.algorithms.get(trial.label) if split is self.split else None,
                 )
@@ -191,7 +204,7 @@ class FamilyWork:
                 raise
         return evaluation
 
-    def _evaluate(self, trial: Trial, progress: bool) -> Evaluation:
+    def _evaluate(self, trial: Trial, progress: bool) -> tuple[Evaluation, tuple[Check, ...]]:
         spec, found = self.experiment.evaluation, None
         if trial.space:
             record = search(self.experiment, trial, self._search_splits, log=self.log, progress=progress)
@@ -206,9 +219,23 @@ class FamilyWork:
             notes = dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning)
             self.notes[trial.label] = list(notes)
         _keep(self.curves, trial, getattr(algorithm, "history_", None))
+        measured = self.fold_evaluations.get(trial.fold or 0, {})
+        checks = self._run_checks.of_trial(
+            trial,
+            algorithm,
+            evaluation,
+            split,
+            baselines={label: measured[label] for label in self.baselines if label in measured},
+            record=self.records.get(trial.trial_id),
+            searched=self._search_split_of(trial) if trial.space else None,
+        )
+        self.checks.setdefault(trial.label, checks)
         if split is self.split:
             self.algorithms[trial.label] = algorithm
-        return evaluation
+        return evaluation, checks
+
+    def _search_split_of(self, trial: Trial) -> Split:
+        return next(split for split in self._search_splits if split.card.fold == trial.fold)
 
     def _split_of(self, trial: Trial) -> Split:
         return next(split for split in self.splits if split.card.fold == trial.fold)
@@ -221,11 +248,3 @@ class FamilyWork:
 def _keep(curves: dict[str, pd.DataFrame], trial: Trial, curve: pd.DataFrame | None) -> None:
     if curve is not None:
         curves[trial.label] = curve
-
-
-def _bar(trials: list[Trial], progress: bool) -> Any:
-    if not progress:
-        return trials
-    from tqdm.auto import tqdm
-
-    return tqdm(trials, desc="trials", unit="trial", leave=False)

@@ -46,7 +46,7 @@ GOOD = [[1, 5, 3.0, 10], [2, 5, 4.5, 20], [1, 6, 1.0, 30]]
         ("own.tsv", (HEADER + "1,5,3,10\n2,5,4.5,20\n1,6,1,30\n").replace(",", "\t"), {}),
         ("own.dat", (HEADER + "1,5,3,10\n2,5,4.5,20\n1,6,1,30\n").replace(",", "::"), {"sep": "::"}),
         ("own.csv", (HEADER + "1,5,3,10\n2,5,4.5,20\n1,6,1,30\n").encode("utf-16"), {"encoding": "utf-16"}),
-        ("own.csv.gz", gzip.compress((HEADER + "1,5,3,10\n2,5,4.5,20\n1,6,1,30\n").encode()), {}),
+        ("own.csv.gz", gzip.compress((HEADER + "1,5,3,10\n2,5,4.5,20\n1,6,1,30\n").encode(), mtime=0), {}),
         (
             "u.data",
             "1\t5\t3\t10\n2\t5\t4.5\t20\n1\t6\t1\t30\n",
@@ -238,7 +238,12 @@ def test_latin_1_is_named_with_its_line(tmp_path: Path) -> None:
     ("name", "content", "options", "message"),
     [
         ("own.csv.gz", b"user_id,item_id\n", {}, r"own\.csv\.gz is no whole gzip file"),
-        ("own.csv.gz", gzip.compress(b"user_id,item_id\n" * 99)[:-12], {}, r"own\.csv\.gz is no whole gzip file"),
+        (
+            "own.csv.gz",
+            gzip.compress(b"user_id,item_id\n" * 99, mtime=0)[:-12],
+            {},
+            r"own\.csv\.gz is no whole gzip file",
+        ),
         ("own.parquet", b"user_id,item_id\n", {}, r"own\.parquet is no whole Parquet file"),
         ("own.csv", b"user_id,item_id\n1,2\n", {"encoding": "latin-99"}, "unknown encoding 'latin-99'"),
         ("own.csv", b"user_id,item_id\n1,2\n", {"user": None}, "user and item must name columns"),

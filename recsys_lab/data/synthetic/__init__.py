@@ -60,6 +60,7 @@ def _catalogue(config: SyntheticConfig) -> Catalogue:
         "source": "recsys_lab.data.synthetic",
         "raw_sha256": None,
         "filters": [],
+        "content": {"title": "static", "year": "static", "genres": "static"},
         "synthetic": config.to_dict(),
     }
     return Catalogue(

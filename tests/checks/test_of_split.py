@@ -34,9 +34,9 @@ class Fake:
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_sound_splits_pass_what_stops_a_run(strategy, data):
     checks = leak_check(split(data, strategy, validation=0.2))
-    assert [check.id for check in checks] == ["L01", "L02", "L03", "L13"]
+    assert [check.id for check in checks] == ["L01", "L02", "L03", "L06", "L13"]
     assert failed(checks) == []
-    assert [check.level for check in checks] == ["E", "E", "W", "W"]
+    assert [check.level for check in checks] == ["E", "E", "W", "W", "W"]
 
 
 def test_l01_finds_pairs_in_two_parts(data):
