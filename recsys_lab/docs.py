@@ -15,6 +15,7 @@ def update(root: Path) -> list[Path]:
     The leaderboard is read from the finished runs of experiments/quickstart.yaml; raises LookupError without them.
     """
     from recsys_lab.algorithms import catalogue
+    from recsys_lab.checks import definitions as checks
     from recsys_lab.leaderboard import build
     from recsys_lab.metrics import page
 
@@ -24,6 +25,7 @@ def update(root: Path) -> list[Path]:
         "docs/algorithms.md": replace_block(
             _read(root / "docs/algorithms.md"), "algorithms", catalogue.markdown_table()
         ),
+        "docs/checks.md": checks.document(),
         "docs/metrics.md": page.document(),
         "docs/images/leaderboard.svg": board.to_svg(),
     }

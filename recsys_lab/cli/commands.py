@@ -10,6 +10,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from recsys_lab import tracking
+from recsys_lab.cli.checks import do_check
 from recsys_lab.cli.lists import do_algorithms, do_datasets, do_metrics
 from recsys_lab.cli.serving import do_promote, do_rollback
 from recsys_lab.cli.verification import do_diff, do_rescore, do_verify
@@ -17,6 +18,7 @@ from recsys_lab.experiment import Experiment, load_experiment
 
 __all__ = [
     "do_algorithms",
+    "do_check",
     "do_datasets",
     "do_diff",
     "do_docs",

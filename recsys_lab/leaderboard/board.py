@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from recsys_lab.checks import Check
 from recsys_lab.evaluation import Evaluation
 from recsys_lab.experiment import Experiment, Trial, expand, load_experiment, sweep_id
 from recsys_lab.leaderboard import html, text
 from recsys_lab.leaderboard.columns import REFERENCE
 from recsys_lab.leaderboard.table import ORACLE, Entry, Table, build_table
 from recsys_lab.plots import to_png, to_svg
-from recsys_lab.tracking import find_trials, home, load_evaluation
+from recsys_lab.tracking import find_trials, home, load_checks, load_evaluation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -124,6 +125,7 @@ def build(experiment: Experiment | Path | str) -> Leaderboard:
         for trial in trials
         if trial.trial_id in runs and runs[trial.trial_id].status == "FAILED"
     }
+    checked = {trial_id: load_checks(runs[trial_id]) for trial_id in finished}
     if not finished:
         raise LookupError(
             f"no finished trial of {spec.name!r} ({len(trials)} planned); "
@@ -133,7 +135,7 @@ def build(experiment: Experiment | Path | str) -> Leaderboard:
     for split in sorted({trial.split for trial in trials}):
         planned = [trial for trial in trials if trial.split == split]
         if any(trial.trial_id in finished for trial in planned):
-            tables.append(_table(spec, split, planned, finished, failed))
+            tables.append(_table(spec, split, planned, finished, failed, checked))
     _same_data(tables)
     return Leaderboard(spec.name, spec.question, tuple(tables))
 
@@ -150,7 +152,12 @@ def from_work(work: FamilyWork) -> Leaderboard:
     }
     complete = _complete_labels(work.trials, finished)
     entries = [
-        _entry(trial, finished[trial.trial_id], _split_words(work.experiment, trial.split))
+        _entry(
+            trial,
+            finished[trial.trial_id],
+            _split_words(work.experiment, trial.split),
+            work.checks.get(trial.label, ()),
+        )
         for trial in work.trials
         if trial.label in complete
     ]
@@ -164,11 +171,12 @@ def _table(
     planned: Sequence[Trial],
     finished: Mapping[str, Evaluation],
     failed: Mapping[str, str],
+    checked: Mapping[str, tuple[Check, ...]],
 ) -> Table:
     words = _split_words(spec, split)
     complete = _complete_labels(planned, finished)
     entries = [
-        _entry(trial, finished[trial.trial_id], words)
+        _entry(trial, finished[trial.trial_id], words, checked[trial.trial_id])
         for trial in planned
         if trial.trial_id in finished and trial.label in complete
     ]
@@ -202,9 +210,11 @@ def _of_entries(
     )
 
 
-def _entry(trial: Trial, evaluation: Evaluation, words: str) -> Entry:
+def _entry(trial: Trial, evaluation: Evaluation, words: str, checks: tuple[Check, ...]) -> Entry:
     own = {key for key in trial.parameters if key != "random_state"}
-    return Entry(trial.label, trial.family, evaluation, trial.seed, trial.fold, split=words, is_default=not own)
+    return Entry(
+        trial.label, trial.family, evaluation, trial.seed, trial.fold, split=words, is_default=not own, checks=checks
+    )
 
 
 def _split_words(spec: Experiment, split: int) -> str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from recsys_lab.checks import Check
 from recsys_lab.comparison import BASELINES, Comparison, compare
 from recsys_lab.evaluation import Evaluation
+from recsys_lab.leaderboard.check_notes import check_notes, is_sound, table_checks
 from recsys_lab.leaderboard.columns import REFERENCE, Column, columns_of
 from recsys_lab.metrics.definitions import parse_metric
 
@@ -34,6 +36,7 @@ class Entry:
     group: str = ""  # hash of the split, the same for all folds of one k_fold; "" = the evaluation's split_hash
     split: str = ""  # the split in words
     is_default: bool = True  # no hyper-parameter was set by hand
+    checks: tuple[Check, ...] = ()  # of its trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,7 @@ class Table:
     difference, difference_low, difference_high, relative_percent, p, p_holm, dz, wins, ties, losses, verdict,
     n_users, n_seeds, n_trials, fit_s, ms_per_user, peak_rss_mb, catalogue metrics. All measured summaries of a model
     are in ``summaries``. ``notes`` say what to know before believing the table; ``valid`` is False when a required
-    baseline is missing.
+    baseline is missing or a check of level E failed.
     """
 
     title: str
@@ -103,6 +106,7 @@ def build_table(
     some = entries[0].evaluation
     algorithms = [group[0].evaluation.algorithm for group in by_label.values()]
     missing = missing_baselines(str(some.protocol.get("task", "ranking")), algorithms) if check_baselines else []
+    checks = table_checks(by_label, present, primary)
     return Table(
         title=" · ".join(part for part in (dataset, entries[0].split) if part) or "leaderboard",
         subtitle=_subtitle(frame, some, primary),
@@ -111,8 +115,8 @@ def build_table(
         summaries=summaries.reindex(frame.index),
         comparison=comparison,
         hashes=_hashes(entries),
-        notes=tuple(_notes(comparison, frame, missing, failures or {})),
-        valid=not missing,
+        notes=(*_notes(comparison, frame, missing, failures or {}), *check_notes(checks)),
+        valid=not missing and is_sound(checks),
         failures=dict(failures or {}),
     )
 
