@@ -53,7 +53,7 @@ def _inside(one: Any) -> Iterator[Any]:
             yield from list(vars(one).values())
     elif isinstance(one, Mapping):
         yield from [value for value in list(one.values()) if _may_hold(value)]
-    elif isinstance(one, _OPENED | _CACHED):
+    elif isinstance(one, (*_OPENED, _CACHED)):
         yield from [value for value in gc.get_referents(one) if _may_hold(value)]
     elif is_own(type(one).__module__):
         yield from list(getattr(one, "__dict__", {}).values())

@@ -11,7 +11,7 @@ import pytest
 from recsys_lab.checks import Check, failed, leak_check
 from recsys_lab.data.filters import binarise, k_core, minimum_rating
 from recsys_lab.data.interactions import Interactions
-from recsys_lab.splits import STRATEGIES, fixed_split, split
+from recsys_lab.splits import STRATEGIES, fixed_split, folds, split
 
 
 @pytest.fixture
@@ -137,3 +137,30 @@ def test_l14_needs_the_same_users_for_all(data):
     bare = outcome(leak_check(cut, {"a": Fake(pd.DataFrame(index=[1])), "b": Fake(pd.DataFrame(index=[2]))}), "L14")
     assert bare.value == 2.0
     assert outcome(leak_check(cut, {}), "L14").passed
+
+
+def test_l01_and_l02_of_folds_and_within_users(data):
+    three = folds(data, 3)
+    assert failed(leak_check(three)) == []
+    other = folds(data, 3, seed=1)
+    mixed = [
+        three[0],
+        replace(three[1], test=other[0].test.select(np.isin(pairs(other[0].test), pairs(three[0].test)))),
+    ]
+    mixed[1] = replace(mixed[1], train=three[1].train.select(~np.isin(pairs(three[1].train), pairs(mixed[1].test))))
+    check = outcome(leak_check(mixed), "L01")
+    assert (check.passed, check.value) == (False, float(len(mixed[1].test)))
+    assert "tested in more than one of 2 folds" in check.message
+    cut = split(data, "temporal_user", validation=0.2)
+    assert outcome(leak_check(cut), "L02").passed
+    late = cut.train.timestamps.copy()
+    late[0] = 10**6
+    wrong = outcome(leak_check(replace(cut, train=replace(cut.train, timestamps=late))), "L02")
+    assert (wrong.passed, wrong.value) == (False, 1.0)
+    assert "1 rows of train are not before the first of their user in validation" in wrong.message
+    with pytest.raises(ValueError, match="found an empty list"):
+        leak_check([])
+
+
+def pairs(part):
+    return part.users.astype(np.int64) * part.n_items + part.items

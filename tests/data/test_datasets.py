@@ -59,7 +59,7 @@ def test_info_says_where_the_data_come_from(toy: Path) -> None:
         "source": str(toy.parent),
         "raw_sha256": "bb008f13e424edfe2eb9081a7854a9c7c240a63d5abca850742c3ebf9ce57358",
         "files": {"toy.dat": "bb008f13e424edfe2eb9081a7854a9c7c240a63d5abca850742c3ebf9ce57358"},
-        "content": {},
+        "content": {"title": "static", "year": "static"},
         "filters": [],
     }
 
