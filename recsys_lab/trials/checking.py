@@ -112,6 +112,11 @@ def has_own_code(algorithm: Algorithm) -> bool:
     return any(is_own(type(one).__module__) for one in (algorithm, *all_parts(algorithm)))
 
 
+def of_fold(splits: Sequence[Split], fold: int | None) -> Split:
+    """The split of this fold."""
+    return next(split for split in splits if split.card.fold == fold)
+
+
 def name_of(split: Split) -> str:
     """The strategy, and the fold where there are some."""
     return split.card.strategy + ("" if split.card.fold is None else f", fold {split.card.fold}")

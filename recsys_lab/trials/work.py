@@ -18,7 +18,7 @@ from recsys_lab.data.interactions import Interactions
 from recsys_lab.evaluation import Evaluation, evaluate
 from recsys_lab.experiment import FAMILIES, Experiment, Trial, expand, load_experiment, select
 from recsys_lab.splits import Split
-from recsys_lab.trials.checking import RunChecks, wanted_checks
+from recsys_lab.trials.checking import RunChecks, of_fold, wanted_checks
 from recsys_lab.trials.prepare import load_data, make_splits, search_splits
 from recsys_lab.trials.progress import progress_bar
 from recsys_lab.trials.searches import search, tell_runner
@@ -227,18 +227,15 @@ class FamilyWork:
             split,
             baselines={label: measured[label] for label in self.baselines if label in measured},
             record=self.records.get(trial.trial_id),
-            searched=self._search_split_of(trial) if trial.space else None,
+            searched=of_fold(self._search_splits, trial.fold) if trial.space else None,
         )
         self.checks.setdefault(trial.label, checks)
         if split is self.split:
             self.algorithms[trial.label] = algorithm
         return evaluation, checks
 
-    def _search_split_of(self, trial: Trial) -> Split:
-        return next(split for split in self._search_splits if split.card.fold == trial.fold)
-
     def _split_of(self, trial: Trial) -> Split:
-        return next(split for split in self.splits if split.card.fold == trial.fold)
+        return of_fold(self.splits, trial.fold)
 
     def _note_failure(self, trial: Trial, error: BaseException) -> None:
         where = "" if trial.fold is None else f"fold {trial.fold}: "
