@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from recsys_lab.comparison.same import check_same, check_users, difference_of_users
 from recsys_lab.metrics.definitions import refuse_sampled
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class Measured:
     seed_sd: dict[str, float]
     notes: tuple[str, ...]
 
+    @property
+    def n_splits(self) -> int:
+        """How many folds; 1 for a single split."""
+        return len(next(iter(self.by_split.values())))
+
 
 def measured_values(evaluations: Mapping[str, Evaluation | Sequence[Evaluation]], primary: str) -> Measured:
     """Each model's values by user.
@@ -49,13 +55,13 @@ def measured_values(evaluations: Mapping[str, Evaluation | Sequence[Evaluation]]
     """
     refuse_sampled(primary)
     runs = {name: _as_list(name, given) for name, given in evaluations.items()}
-    _check_hashes(runs)
+    check_same(runs)
     splits = list(dict.fromkeys(one.split_hash for one in next(iter(runs.values()))))
-    _check_splits(runs, splits)
-    micro = primary in MICRO and all({MICRO[primary][0], "n_pairs"} <= set(one.per_user) for one in _all(runs))
+    everything = [one for given in runs.values() for one in given]
+    micro = primary in MICRO and all({MICRO[primary][0], "n_pairs"} <= set(one.per_user) for one in everything)
     columns = [MICRO[primary][0], "n_pairs"] if micro else [_column(runs, primary)]
     parts = {name: [_over_seeds(name, given, split, columns) for split in splits] for name, given in runs.items()}
-    _check_users(parts, micro)
+    check_users(parts, micro)
     pooled = {name: _over_folds(frames, micro) for name, frames in parts.items()}
     value = (lambda frame: _micro(frame, primary)) if micro else (lambda frame: frame.iloc[:, 0])
     n_seeds = {name: len(given) // len(splits) for name, given in runs.items()}
@@ -79,46 +85,6 @@ def _as_list(name: str, given: Any) -> list[Any]:
     return found
 
 
-def _all(runs: Mapping[str, list[Any]]) -> list[Any]:
-    return [one for given in runs.values() for one in given]
-
-
-def _check_hashes(runs: Mapping[str, list[Any]]) -> None:
-    """One data set and one protocol; the error names the fields that differ and the models."""
-    (first_name, first), faults = (next(iter(runs.items()))), []
-    first = first[0]
-    for name, given in runs.items():
-        for one in given:
-            if one.dataset_hash != first.dataset_hash:
-                faults.append(f"dataset_hash: {first_name} {first.dataset_hash[:12]}, {name} {one.dataset_hash[:12]}")
-            if one.protocol.get("hash") != first.protocol.get("hash"):
-                keys = sorted((set(first.protocol) | set(one.protocol)) - {"hash"})
-                differing = [key for key in keys if first.protocol.get(key) != one.protocol.get(key)] or ["hash"]
-                faults += [
-                    f"protocol {key}: {first_name} {first.protocol.get(key)!r}, {name} {one.protocol.get(key)!r}"
-                    for key in differing
-                ]
-    if faults:
-        raise ValueError(
-            "only evaluations of the same data and protocol can be compared; different are "
-            + "; ".join(dict.fromkeys(faults))
-        )
-
-
-def _check_splits(runs: Mapping[str, list[Any]], splits: list[str]) -> None:
-    first = next(iter(runs))
-    for name, given in runs.items():
-        own = [one.split_hash for one in given]
-        if set(own) != set(splits):
-            raise ValueError(
-                f"only evaluations of the same split can be compared; split_hash differs: {first} "
-                f"{_short(splits)}, {name} {_short(own)}"
-            )
-        counts = {split: own.count(split) for split in splits}
-        if len(set(counts.values())) > 1:
-            raise ValueError(f"model {name!r} needs equally many seeds on every fold; found {_short_counts(counts)}")
-
-
 def _column(runs: Mapping[str, list[Any]], primary: str) -> str:
     column = MACRO.get(primary, primary)
     for name, given in runs.items():
@@ -136,7 +102,9 @@ def _over_seeds(name: str, given: list[Any], split: str, columns: list[str]) -> 
     frames = [_defined(one, columns) for one in given if one.split_hash == split]
     for frame in frames[1:]:
         if not frame.index.equals(frames[0].index):
-            raise ValueError(f"the seeds of model {name!r} have different users: {_difference(frames[0], frame)}")
+            raise ValueError(
+                f"the seeds of model {name!r} have different users: {difference_of_users(frames[0], frame)}"
+            )
     total: pd.DataFrame = frames[0]
     for frame in frames[1:]:
         total = total + frame
@@ -151,24 +119,6 @@ def _defined(one: Any, columns: list[str]) -> pd.DataFrame:
     if not len(frame):
         raise ValueError(f"{columns[0]!r} is defined for no user of {one.algorithm}; nothing can be compared")
     return frame
-
-
-def _check_users(parts: Mapping[str, list[pd.DataFrame]], micro: bool) -> None:
-    (first_name, first), *others = parts.items()
-    for name, frames in others:
-        for one, other in zip(first, frames, strict=True):
-            if not one.index.equals(other.index):
-                raise ValueError(
-                    f"only evaluations of the same users can be compared; {first_name} has {len(one)} and {name} has "
-                    f"{len(other)} users: {_difference(one, other)}"
-                )
-            if micro and not np.allclose(one["n_pairs"], other["n_pairs"]):
-                user = one.index[int(np.argmax(~np.isclose(one["n_pairs"], other["n_pairs"])))]
-                raise ValueError(
-                    f"only errors of the same pairs can be compared; user {user} has n_pairs "
-                    f"{one['n_pairs'][user]:g} with {first_name} and {other['n_pairs'][user]:g} with {name}; "
-                    "evaluate with rating_fallback='global_mean'"
-                )
 
 
 def _over_folds(frames: list[pd.DataFrame], micro: bool) -> pd.DataFrame:
@@ -211,21 +161,8 @@ def _notes(n_seeds: Mapping[str, int], n_splits: int) -> list[str]:
         notes.append(f"a user's value is the mean over the seeds of a model (seeds: {counts})")
     if n_splits > 1:
         notes.append(f"a user's value is pooled over the folds (of {n_splits}) that test the user; a user counts once")
+        notes.append(
+            f"differences are tested by Nadeau and Bengio's corrected t over {n_splits} folds "
+            f"({n_splits - 1} degrees of freedom): train sets of folds overlap"
+        )
     return notes
-
-
-def _difference(first: pd.DataFrame, second: pd.DataFrame) -> str:
-    """Some users of one side only, as text."""
-    only_first = first.index.difference(second.index)
-    only_second = second.index.difference(first.index)
-    return f"{len(only_first)} only in the first {list(only_first[:3])}, {len(only_second)} only in the second " + str(
-        list(only_second[:3])
-    )
-
-
-def _short(hashes: list[str]) -> str:
-    return ", ".join(sorted({one[:12] for one in hashes}))
-
-
-def _short_counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{split[:12]}: {count}" for split, count in counts.items())
