@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from recsys_lab.algorithms.base import Algorithm, RatingPredictor
     from recsys_lab.algorithms.catalogue import make_algorithm
     from recsys_lab.checks import leak_check
-    from recsys_lab.comparison import Comparison, compare
+    from recsys_lab.comparison import Comparison, compare, compare_datasets
     from recsys_lab.data.datasets import load_dataset
     from recsys_lab.data.files import read_interactions
     from recsys_lab.data.interactions import Catalogue, Interactions
@@ -29,6 +29,7 @@ _HOME = {
     "leak_check": "checks",
     "Comparison": "comparison",
     "compare": "comparison",
+    "compare_datasets": "comparison",
     "load_dataset": "data.datasets",
     "read_interactions": "data.files",
     "Catalogue": "data.interactions",
@@ -52,6 +53,7 @@ __all__ = [
     "RatingPredictor",
     "Split",
     "compare",
+    "compare_datasets",
     "evaluate",
     "fixed_split",
     "folds",

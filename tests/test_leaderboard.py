@@ -14,7 +14,7 @@ import pytest
 
 from recsys_lab import leaderboard
 from recsys_lab.evaluation import Cost, Evaluation
-from recsys_lab.leaderboard import Entry, Leaderboard, Table, board, build_table, columns, html, text
+from recsys_lab.leaderboard import Entry, Leaderboard, Table, build_table, columns, files, html, text
 
 N_USERS = 240
 MEANS = {"Random": 0.05, "Popularity": 0.2, "ItemKNN": 0.3, "EASE": 0.302, "PureSVD": 0.21, "Oracle": 0.5}
@@ -94,6 +94,7 @@ def test_seeds_of_a_model_are_one_row() -> None:
     frame = table([*entries({"Popularity": 0.2, "Random": 0.1}), *seeds]).frame
     assert frame.loc["PureSVD", "n_seeds"] == 3
     assert frame.loc["PureSVD", "mean"] == pytest.approx(0.22)
+    assert frame.loc["PureSVD", "seed_sd"] == pytest.approx(0.02)
 
 
 def test_folds_of_a_model_are_one_row_and_both_splits_are_named() -> None:
@@ -235,7 +236,7 @@ def test_the_page_is_whole_and_loads_nothing(toy: Table) -> None:
     parser.feed(page)
     assert parser.open == []
     assert parser.loads == []
-    assert parser.rows == 1 + len(MEANS)
+    assert parser.rows == 1 + len(MEANS) + 1 + len(toy.comparison.pairs), "the table and its appendix of all pairs"
     assert not re.search(
         r"url\((?!#)|@import|https?://(?!www\.w3\.org/)", re.sub(r'xmlns[:\w]*="[^"]*"|<!DOCTYPE[^>]*>', "", page)
     )
@@ -259,14 +260,18 @@ def test_rows_carry_the_numbers_they_are_sorted_by(toy: Table) -> None:
 
 def test_files_are_replaced_whole(toy: Table, tmp_path: Path) -> None:
     found = Leaderboard("toy", "Which?", (toy,))
-    files = found.write(tmp_path)
-    assert {file.name for file in files} == {
-        f"leaderboard.{kind}" for kind in ("html", "md", "tex", "csv", "svg", "png")
+    written = found.write(tmp_path)
+    assert {file.name for file in written} == {
+        "all_pairs.csv",
+        *(f"leaderboard.{kind}" for kind in ("html", "md", "tex", "csv", "svg", "png")),
     }
-    assert found.write(tmp_path) == files
-    assert sorted(tmp_path.iterdir()) == sorted(files), "no temporary file is left"
+    assert found.write(tmp_path) == written
+    assert sorted(tmp_path.iterdir()) == sorted(written), "no temporary file is left"
     read = pd.read_csv(tmp_path / "leaderboard.csv", index_col="model")
     pd.testing.assert_series_equal(read["mean"], toy.frame["mean"])
+    pairs = pd.read_csv(tmp_path / "all_pairs.csv")
+    pd.testing.assert_frame_equal(pairs.drop(columns="table"), toy.comparison.pairs)
+    assert set(pairs["table"]) == {toy.title}
 
 
 def test_a_failing_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,9 +281,9 @@ def test_a_failing_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest
     def fail(*_: Any) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(board.os, "replace", fail)
+    monkeypatch.setattr(files.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        board._replace(target, b"new")
+        files.replace_file(target, b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["leaderboard.md"]
     assert target.read_text() == "old"
 
@@ -326,8 +331,7 @@ def test_the_numbers_of_a_run_and_of_mlflow_are_the_same(tmp_path: Path, monkeyp
     here, stored = leaderboard.from_work(work), leaderboard.build(file)
     pd.testing.assert_frame_equal(here.frame, stored.frame)
     assert stored.valid
-    assert stored.write() == [
-        tmp_path / "outputs" / "tiny" / f"leaderboard.{kind}" for kind in ("html", "md", "tex", "csv", "svg", "png")
-    ]
+    kinds = [f"leaderboard.{kind}" for kind in ("html", "md", "tex", "csv", "svg", "png")]
+    assert stored.write() == [tmp_path / "outputs" / "tiny" / name for name in (*kinds, "all_pairs.csv")]
     file.write_text(file.read_text().replace("EASE]", "EASE, UserKNN]"))
     assert any("UserKNN" in note and "not finished" in note for note in leaderboard.build(file).tables[0].notes)

@@ -17,6 +17,7 @@ from recsys_lab.cli.verification import do_diff, do_rescore, do_verify
 from recsys_lab.experiment import Experiment, load_experiment
 
 __all__ = [
+    "do_across",
     "do_algorithms",
     "do_check",
     "do_datasets",
@@ -69,6 +70,18 @@ def do_leaderboard(given: Namespace) -> int:
 
     board = build(experiment)
     print(board.to_markdown() if given.format == "markdown" else board.to_latex())
+    return 0
+
+
+def do_across(given: Namespace) -> int:
+    """Rank models over the data sets of several experiments."""
+    from recsys_lab.leaderboard import across
+
+    found = across.build_across(given.files, split=given.split)
+    files = across.write(found)
+    print(across.to_markdown(found))
+    print(f"Picture   {os.path.relpath(next(file for file in files if file.suffix == '.svg'))}")
+    print(f"Table     {os.path.relpath(next(file for file in files if file.suffix == '.csv'))}")
     return 0
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
@@ -43,7 +43,7 @@ class Comparison:
     low, high, p and p_holm of every pair but references. ``values`` (n_users, n_models) are the numbers compared.
     ``minimum_detectable_difference`` is the median over the challengers (80 % power, .05 divided by their number), NaN
     without challengers. ``correction`` names the p that verdicts are made by. ``notes`` say what was averaged and what
-    is missing.
+    is missing. ``dataset_hash`` and ``protocol`` are those of all evaluations.
     """
 
     table: pd.DataFrame
@@ -57,6 +57,9 @@ class Comparison:
     values: pd.DataFrame
     notes: tuple[str, ...] = ()
     correction: str = "holm"
+    higher_is_better: bool = True
+    dataset_hash: str = ""
+    protocol: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         shown = self.table[["rank_group", "mean", "low", "high", "difference", "p_holm", "verdict"]]
@@ -91,9 +94,7 @@ def compare(
     Raises ValueError, naming fields and models, when data, split, protocol or users differ, for a metric that is not
     measured per user, and for names that no model has.
     """
-    _check_names(evaluations, baselines, references)
-    if correction not in CORRECTIONS:
-        raise ValueError(f"unknown correction {correction!r}; right would be {' or '.join(CORRECTIONS)}")
+    _check_names(evaluations, baselines, references, correction)
     higher = _direction(primary) if higher_is_better is None else higher_is_better
     measured = measured_values(evaluations, primary)
     apart = [name for name in references if name in measured.values]
@@ -106,15 +107,13 @@ def compare(
     table, details = one_by_one(measured, [*ranked, *apart], best, level, higher, seed)
     table["is_baseline"] = table.index.isin(present)
     pairs = all_pairs(measured, ranked, level)
-    told_apart = pair_matrix(pairs, ranked, "p_holm")
-    groups = rank_groups(means.to_numpy(), told_apart, higher_is_better=higher, level=level)
+    groups = rank_groups(means.to_numpy(), pair_matrix(pairs, ranked, "p_holm"), higher_is_better=higher, level=level)
     table["rank_group"] = [*groups, *[0] * len(apart)]
     challengers = [name for name in ranked if name not in (*present, best)]
-    alike = pd.Series(pair_matrix(pairs, ranked, "p")[ranked.index(best)] >= 1 - level, index=ranked)[present or ranked]
-    rivals = {name: int(alike.drop(name, errors="ignore").sum()) for name in challengers}
+    rivals = _rivals(pairs, ranked, present or ranked, challengers, best, 1 - level)
     floor = min_effect * abs(float(table["mean"][best]))
     details = details.join(foresight(measured, challengers, best, floor, level))
-    p_values = correct_for_choice(table, challengers, rivals, higher)
+    p_values = correct_for_choice(table, rivals, higher)
     notes = judge(table, details, p_values, floor, 1 - level, higher, correction)
     if not present:
         notes.insert(0, f"no baseline among the models; differences are to the best of them, {best}")
@@ -130,6 +129,9 @@ def compare(
         values=measured.values[[*ranked, *apart]],
         notes=(*measured.notes, *notes),
         correction=correction,
+        higher_is_better=higher,
+        dataset_hash=measured.dataset_hash,
+        protocol=measured.protocol,
     )
 
 
@@ -140,7 +142,20 @@ def _direction(primary: str) -> bool:
     return metric.better == "higher"
 
 
-def _check_names(evaluations: Evaluations, baselines: Sequence[str], references: Sequence[str]) -> None:
+def _rivals(
+    pairs: pd.DataFrame, ranked: list[str], candidates: list[str], challengers: list[str], best: str, alpha: float
+) -> dict[str, int]:
+    """By challenger: how many candidates for the measure but itself cannot be told apart from the best, it included."""
+    p = pd.Series(pair_matrix(pairs, ranked, "p")[ranked.index(best)], ranked)
+    alike = [name for name in candidates if p[name] >= alpha]
+    return {challenger: sum(name != challenger for name in alike) for challenger in challengers}
+
+
+def _check_names(
+    evaluations: Evaluations, baselines: Sequence[str], references: Sequence[str], correction: str
+) -> None:
+    if correction not in CORRECTIONS:
+        raise ValueError(f"unknown correction {correction!r}; right would be {' or '.join(CORRECTIONS)}")
     if not isinstance(evaluations, Mapping):
         raise TypeError(
             f"compare needs a dict from the model's name to its evaluation; found a {type(evaluations).__name__}"

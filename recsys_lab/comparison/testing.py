@@ -53,18 +53,17 @@ def pair_matrix(pairs: pd.DataFrame, names: Sequence[str], column: str) -> np.nd
     return matrix
 
 
-def correct_for_choice(
-    table: pd.DataFrame, challengers: Sequence[str], rivals: Mapping[str, int], higher: bool
-) -> pd.Series:
+def correct_for_choice(table: pd.DataFrame, rivals: Mapping[str, int], higher: bool) -> pd.Series:
     """The p of the challengers, corrected for the choice of the best baseline on the data it is then compared on.
 
     The best of several baselines that are truly alike is the luckiest, so an equal challenger looks worse than it too
     often. "Worse" is therefore tested against all baselines that cannot be told apart from the best (``rivals``: their
-    number), by Bonferroni. "Better" needs no correction: who beats the luckiest beats the others (docs/statistics.md).
+    number, by challenger), by Bonferroni. "Better" needs no correction: who beats the luckiest beats the others
+    (docs/statistics.md).
     """
     behind = (table["difference"] < 0) == higher
-    factors = pd.Series({name: rivals[name] if behind[name] else 1 for name in challengers}, dtype=np.float64)
-    chosen: pd.Series = (table.loc[list(challengers), "p"] * factors).clip(upper=1.0)
+    factors = pd.Series({name: count if behind[name] else 1 for name, count in rivals.items()}, dtype=np.float64)
+    chosen: pd.Series = (table.loc[list(rivals), "p"] * factors).clip(upper=1.0)
     return chosen
 
 

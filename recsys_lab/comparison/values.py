@@ -41,6 +41,8 @@ class Measured:
     n_seeds: dict[str, int]
     seed_sd: dict[str, float]
     notes: tuple[str, ...]
+    dataset_hash: str
+    protocol: dict[str, Any]
 
     @property
     def n_splits(self) -> int:
@@ -72,6 +74,8 @@ def measured_values(evaluations: Mapping[str, Evaluation | Sequence[Evaluation]]
         n_seeds=n_seeds,
         seed_sd={name: _seed_sd(given, splits, columns, value) for name, given in runs.items()},
         notes=tuple(_notes(n_seeds, len(splits))),
+        dataset_hash=everything[0].dataset_hash,
+        protocol=dict(everything[0].protocol),
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from recsys_lab.checks import Check
+from recsys_lab.comparison.same import differing_fields
 from recsys_lab.evaluation import Evaluation
 from recsys_lab.experiment import Experiment, Trial, expand, load_experiment, sweep_id
 from recsys_lab.leaderboard import html, text
+from recsys_lab.leaderboard.appendix import pairs_csv
 from recsys_lab.leaderboard.columns import REFERENCE
+from recsys_lab.leaderboard.files import replace_file
 from recsys_lab.leaderboard.table import ORACLE, Entry, Table, build_table
 from recsys_lab.plots import to_png, to_svg
 from recsys_lab.tracking import find_trials, home, load_checks, load_evaluation
@@ -72,7 +73,9 @@ class Leaderboard:
         return html.to_notebook(self.tables)
 
     def write(self, folder: Path | None = None) -> list[Path]:
-        """Write leaderboard.html, .md, .tex, .csv, .png and .svg into ``folder`` (default outputs/<experiment>).
+        """Write leaderboard.html, .md, .tex, .csv, .png and .svg and all_pairs.csv into ``folder``.
+
+        The default folder is outputs/<experiment>.
 
         Each file is replaced in one step, so a reader never meets half of it.
         """
@@ -86,7 +89,9 @@ class Leaderboard:
             "svg": self.to_svg().encode(),
             "png": to_png(_picture(self)),
         }
-        return [_replace(folder / f"leaderboard.{ending}", content) for ending, content in files.items()]
+        pairs = pairs_csv({table.title: table.comparison for table in self.tables}).encode()
+        written = [replace_file(folder / f"leaderboard.{ending}", content) for ending, content in files.items()]
+        return [*written, replace_file(folder / "all_pairs.csv", pairs)]
 
     def _agreement(self) -> str:
         """Kendall's tau between the orders of two splits, in words; "" when there is nothing to say."""
@@ -230,21 +235,17 @@ def _ranked(table: Table) -> pd.Series:
 
 
 def _same_data(tables: Sequence[Table]) -> None:
-    for name in ("data", "protocol"):
-        found = {table.hashes[name] for table in tables}
-        if len(found) > 1:
-            raise ValueError(f"the tables of a leaderboard must share their {name}; found the hashes {sorted(found)}")
-
-
-def _replace(path: Path, content: bytes) -> Path:
-    """Write beside the file and move over it: the reader sees the old or the new file, never a part."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-    return path
+    """ValueError that names the field when the tables of one leaderboard differ in data or protocol."""
+    first = tables[0]
+    for one in tables[1:]:
+        differing = differing_fields(
+            first.comparison.protocol | {"dataset_hash": first.comparison.dataset_hash},
+            one.comparison.protocol | {"dataset_hash": one.comparison.dataset_hash},
+            "",
+        )
+        if differing:
+            named = "; ".join(f"{name}: {ours} and {theirs}" for name, ours, theirs in differing)
+            raise ValueError(
+                f"the tables of a leaderboard must share their data and protocol; {first.title!r} and {one.title!r} "
+                f"differ in {named}"
+            )

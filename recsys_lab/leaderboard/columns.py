@@ -84,8 +84,16 @@ def columns_of(frame: pd.DataFrame, metric: str, best_baseline: str) -> list[Col
         Column("verdict", "verdict", "Sure, and large enough to matter (1 % of the baseline)", _verdict),
         Column("dz", "dz", "Mean difference / its standard deviation (Cohen)", _decimals("dz", 2), _number("dz")),
         Column("wins", "win/tie/loss", "Users better, equal, worse than with that baseline", _wins, _number("wins")),
+        Column(
+            "minimum_detectable",
+            "detectable",
+            "True difference that is found with 80 % power",
+            _decimals("minimum_detectable", 4),
+            _number("minimum_detectable"),
+        ),
         _count("n_users", "users", "Users measured"),
         _count("n_seeds", "seeds", "Fits with different seeds"),
+        *_seed_spread(frame),
         _count("n_trials", "trials", "Configurations of this algorithm that were tried"),
         Column("fit_s", "fit s", "Seconds to fit", _significant("fit_s"), _number("fit_s")),
         Column("ms_per_user", "ms/user", "Milliseconds a user", _significant("ms_per_user"), _number("ms_per_user")),
@@ -100,6 +108,14 @@ def columns_of(frame: pd.DataFrame, metric: str, best_baseline: str) -> list[Col
             head = prefix.replace("item_", "").rstrip("@")
             shown.append(Column(key, head, f"{meaning} ({key})", _decimals(key, digits), _number(key)))
     return [*shown, Column("status", "status", "reference, baseline, or hyper-parameters: default or set", _status)]
+
+
+def _seed_spread(frame: pd.DataFrame) -> list[Column]:
+    """The standard deviation over seeds, where some model has several."""
+    if not frame["seed_sd"].notna().any():
+        return []
+    meaning = "Standard deviation of the mean over seeds"
+    return [Column("seed_sd", "sd of seeds", meaning, _decimals("seed_sd", 4), _number("seed_sd"))]
 
 
 def _count(key: str, head: str, meaning: str) -> Column:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from recsys_lab.leaderboard.appendix import pairs_html
 from recsys_lab.leaderboard.columns import REFERENCE, Column, decimals
 from recsys_lab.leaderboard.page import NOTEBOOK_CSS, PAGE_CSS, SCRIPT, TABLE_CSS
 from recsys_lab.leaderboard.table import Table
@@ -20,7 +21,9 @@ _THEME = {INK: "var(--ink)", MUTED: "var(--muted)", FAINT: "var(--faint)", "#fff
 
 def to_html(tables: Sequence[Table], question: str, title: str) -> str:
     """The page; it names no other file or host, and follows the reader's light or dark setting."""
-    sections = "".join(_section(table) + _figures(table, number) for number, table in enumerate(tables))
+    sections = "".join(
+        _section(table) + pairs_html(table.comparison) + _figures(table, number) for number, table in enumerate(tables)
+    )
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -145,6 +148,7 @@ def _reading() -> str:
         "p (Holm)": "Paired t-test, corrected for the number of models compared.",
         "dz": "Size of the difference in units of its spread over users: 0.2 is small, 0.8 large.",
         "win/tie/loss": "For how many users the model is better, equal or worse.",
+        "detectable": "The true difference that so many users show in 80 % of such experiments.",
         "gini": "0: every item is shown equally often; 1: only one item is shown.",
         "arp": "Mean popularity (training rows) of the items shown.",
     }

@@ -11,6 +11,7 @@ import pandas as pd
 from recsys_lab.checks import Check
 from recsys_lab.comparison import BASELINES, Comparison, compare
 from recsys_lab.evaluation import Evaluation
+from recsys_lab.leaderboard.appendix import power_notes, seed_notes
 from recsys_lab.leaderboard.check_notes import check_notes, is_sound, table_checks
 from recsys_lab.leaderboard.columns import REFERENCE, Column, columns_of
 from recsys_lab.metrics.definitions import parse_metric
@@ -45,9 +46,9 @@ class Table:
 
     ``frame`` is indexed by model, best first, the Oracle on top: rank_group, family, status, mean, low, high,
     difference, difference_low, difference_high, relative_percent, p, p_holm, dz, wins, ties, losses, verdict,
-    n_users, n_seeds, n_trials, fit_s, ms_per_user, peak_rss_mb, catalogue metrics. All measured summaries of a model
-    are in ``summaries``. ``notes`` say what to know before believing the table; ``valid`` is False when a required
-    baseline is missing or a check of level E failed.
+    n_users, n_seeds, n_trials, fit_s, ms_per_user, peak_rss_mb, seed_sd, minimum_detectable, catalogue metrics. All
+    measured summaries of a model are in ``summaries``. ``notes`` say what to know before believing the table; ``valid``
+    is False when a required baseline is missing or a check of level E failed.
     """
 
     title: str
@@ -104,8 +105,9 @@ def build_table(
     summaries = _summaries(by_label)
     frame = _frame(comparison, by_label, summaries, primary)
     some = entries[0].evaluation
-    algorithms = [group[0].evaluation.algorithm for group in by_label.values()]
-    missing = missing_baselines(str(some.protocol.get("task", "ranking")), algorithms) if check_baselines else []
+    algorithms = {label: group[0].evaluation.algorithm for label, group in by_label.items()}
+    task = str(some.protocol.get("task", "ranking"))
+    missing = missing_baselines(task, list(algorithms.values())) if check_baselines else []
     checks = table_checks(by_label, present, primary)
     return Table(
         title=" · ".join(part for part in (dataset, entries[0].split) if part) or "leaderboard",
@@ -115,7 +117,7 @@ def build_table(
         summaries=summaries.reindex(frame.index),
         comparison=comparison,
         hashes=_hashes(entries),
-        notes=(*_notes(comparison, frame, missing, failures or {}), *check_notes(checks)),
+        notes=(*_notes(comparison, frame, missing, failures or {}, algorithms), *check_notes(checks)),
         valid=not missing and is_sound(checks),
         failures=dict(failures or {}),
     )
@@ -162,7 +164,7 @@ def _frame(
         frame.loc[label, "n_trials"] = (tried == tried[label]).sum()
         frame.loc[label, ["fit_s", "ms_per_user", "peak_rss_mb"]] = costs[["fit_s", "ms_per_user", "peak_rss_mb"]]
     frame.index.name = "model"
-    return frame.join(summaries[catalogue])
+    return frame.join(comparison.details[["seed_sd", "minimum_detectable"]]).join(summaries[catalogue])
 
 
 def _less_is_better(primary: str) -> bool:
@@ -186,7 +188,11 @@ def _subtitle(frame: pd.DataFrame, some: Evaluation, primary: str) -> str:
 
 
 def _notes(
-    comparison: Comparison, frame: pd.DataFrame, missing: Sequence[str], failures: Mapping[str, str]
+    comparison: Comparison,
+    frame: pd.DataFrame,
+    missing: Sequence[str],
+    failures: Mapping[str, str],
+    algorithms: Mapping[str, str],
 ) -> list[str]:
     notes = [f"FAILED: {label}: {message}" for label, message in failures.items()]
     if missing:
@@ -194,9 +200,7 @@ def _notes(
     users = int(frame["n_users"].max())
     if users < FEW_USERS:
         notes.append(f"Only {users} users were measured; below {FEW_USERS} the intervals are wide and rough.")
-    detectable = comparison.minimum_detectable_difference
-    if np.isfinite(detectable):
-        notes.append(f"A true difference of {detectable:.4f} is found with 80 % power; smaller ones may stay hidden.")
+    notes += [*power_notes(comparison), *seed_notes(frame["n_seeds"], algorithms)]
     if frame["status"].isin(["default", "set"]).any():
         notes.append('Rows marked "default" or "set" were not tuned: they are a start, not what the algorithm can do.')
     if (frame["status"] == REFERENCE).any():

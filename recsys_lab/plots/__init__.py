@@ -3,12 +3,14 @@
 from recsys_lab.plots.data import popularity_curve, rating_histogram, split_timeline, timeline, user_activity
 from recsys_lab.plots.models import factor_map, named_bars, principal_plane, weight_map
 from recsys_lab.plots.neural import layer_picture
+from recsys_lab.plots.ranks import critical_difference
 from recsys_lab.plots.results import leaderboard_dots, loss_curves, parameter_curve, trade_off
 from recsys_lab.plots.segments import segment_dots
 from recsys_lab.plots.style import Plot, to_png, to_svg
 
 __all__ = [
     "Plot",
+    "critical_difference",
     "factor_map",
     "layer_picture",
     "leaderboard_dots",

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from recsys_lab.comparison import BASELINES, compare
-from recsys_lab.significance import holm, paired_test, sign_flip_p
+from recsys_lab.significance import benjamini_hochberg, holm, paired_test, sign_flip_p
 
 
 @dataclass(frozen=True)
@@ -306,6 +306,8 @@ def test_it_refuses_other_pairs_and_uneven_seeds():
         (None, {"baselines": "Popularity"}, TypeError, r"write \('Popularity',\)"),
         (None, {"references": ["Truth"]}, ValueError, "named as a reference"),
         ({"new": []}, {}, ValueError, "model 'new' has no evaluation"),
+        (None, {"primary": "sampled_ndcg@10"}, ValueError, "drawn candidates"),
+        (None, {"correction": "bonferroni"}, ValueError, "right would be holm or benjamini_hochberg"),
     ],
 )
 def test_what_is_wrong_is_said(given, options, error, message, models):
@@ -357,3 +359,45 @@ def frame_small():
     users, items = np.nonzero(rng.random((40, 30)) < 0.4)
     frame = pd.DataFrame({"user_id": users, "item_id": items, "rating": rng.integers(1, 6, len(users)).astype(float)})
     return Interactions.from_frame(frame.assign(timestamp=rng.permutation(len(users))))
+
+
+def test_everything_that_differs_is_named_at_once(models):
+    ours = replace(models["Popularity"], protocol={"task": "ranking", "candidates": {"kind": "all"}, "hash": "a"})
+    theirs = replace(
+        models["good"],
+        dataset_hash="x" * 64,
+        split_hash="y" * 64,
+        protocol={"task": "ranking", "candidates": {"kind": "given"}, "hash": "b"},
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"dataset_hash: .*, new xxx\w+; protocol candidates.kind: Popularity 'all', new 'given'; split_hash: .*yyy",
+    ):
+        compare({"Popularity": ours, "new": theirs})
+
+
+def test_baselines_that_are_alike_all_count_for_models_behind_them():
+    rng = np.random.default_rng(0)
+    base = rng.random(300)
+    values = {name: base + rng.normal(0, 0.1, 300) for name in ("Popularity", "RecentPopularity")}
+    values |= {"Random": base - 0.4, "behind": base - 0.02 + rng.normal(0, 0.1, 300), "ahead": base + 0.1}
+    found = compare({name: ranking(value) for name, value in values.items()})
+    p = found.table["p"]
+    corrected = holm([2 * p["behind"], p["ahead"]])
+    assert found.table.loc[["behind", "ahead"], "p_holm"].tolist() == pytest.approx(list(corrected))
+    assert any("all count" not in note and "counts them all" in note and "behind" in note for note in found.notes)
+
+
+def test_benjamini_hochberg_decides_when_asked(models):
+    rng = np.random.default_rng(8)
+    base = rng.random(400)
+    values = {"Popularity": base} | {f"new {i}": base + 0.03 + rng.normal(0, 0.2, 400) for i in range(8)}
+    given = {name: ranking(value) for name, value in values.items()}
+    by_holm, by_hochberg = compare(given), compare(given, correction="benjamini_hochberg")
+    raw = by_holm.table.loc[[f"new {i}" for i in range(8)], "p"]
+    expected = pd.Series(benjamini_hochberg(raw), raw.index)
+    assert by_hochberg.details.loc[raw.index, "p_benjamini_hochberg"].tolist() == pytest.approx(expected.tolist())
+    won = {name: set(found.table.index[found.table["verdict"] == "better"]) for name, found in
+           (("holm", by_holm), ("bh", by_hochberg))}  # fmt: skip
+    assert won["bh"] == set(expected.index[expected < 0.05])
+    assert won["holm"] < won["bh"]
