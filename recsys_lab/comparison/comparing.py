@@ -11,7 +11,7 @@ import pandas as pd
 
 from recsys_lab.comparison.tables import judge, one_by_one
 from recsys_lab.comparison.testing import CORRECTIONS, all_pairs, correct_for_choice, foresight, pair_matrix
-from recsys_lab.comparison.values import measured_values
+from recsys_lab.comparison.values import Measured, measured_values
 from recsys_lab.metrics.definitions import parse_metric
 from recsys_lab.significance import rank_groups
 
@@ -97,10 +97,23 @@ def compare(
     _check_names(evaluations, baselines, references, correction)
     higher = _direction(primary) if higher_is_better is None else higher_is_better
     measured = measured_values(evaluations, primary)
+    return _compared(measured, primary, baselines, references, level, min_effect, higher, correction, seed)
+
+
+def _compared(
+    measured: Measured,
+    primary: str,
+    baselines: Sequence[str],
+    references: Sequence[str],
+    level: float,
+    min_effect: float,
+    higher: bool,
+    correction: str,
+    seed: int,
+) -> Comparison:
+    """What ``compare`` returns, from values that may be compared."""
     apart = [name for name in references if name in measured.values]
-    means = measured.values.drop(columns=apart).mean().sort_values(ascending=not higher, kind="stable")
-    if not len(means):
-        raise ValueError(f"only references ({', '.join(apart)}) were given; nothing is left to compare")
+    means = _means(measured.values.drop(columns=apart), higher)
     ranked = [str(name) for name in means.index]
     present = [name for name in ranked if name in baselines]
     best = present[0] if present else ranked[0]
@@ -140,6 +153,13 @@ def _direction(primary: str) -> bool:
     if metric.better == "neither":
         raise ValueError(f"neither high nor low values of {primary!r} are better; pass higher_is_better")
     return metric.better == "higher"
+
+
+def _means(values: pd.DataFrame, higher: bool) -> pd.Series:
+    """The means of the models that are ranked, best first."""
+    if not len(values.columns):
+        raise ValueError("only references were given; nothing is left to compare")
+    return values.mean().sort_values(ascending=not higher, kind="stable")
 
 
 def _rivals(

@@ -316,7 +316,7 @@ def test_what_is_wrong_is_said(given, options, error, message, models):
 
 
 def test_only_references_or_no_values_cannot_be_compared(models):
-    with pytest.raises(ValueError, match=r"only references \(Oracle\)"):
+    with pytest.raises(ValueError, match="only references were given"):
         compare({"Oracle": models["Oracle"]})
     with pytest.raises(ValueError, match="defined for no user"):
         compare({"Popularity": ranking([np.nan, np.nan])})
@@ -371,7 +371,7 @@ def test_everything_that_differs_is_named_at_once(models):
     )
     with pytest.raises(
         ValueError,
-        match=r"dataset_hash: .*, new xxx\w+; protocol candidates.kind: Popularity 'all', new 'given'; split_hash: .*yyy",
+        match=r"dataset_hash: .*, new xxx\w+; protocol candidates.kind: Popularity 'all', new 'given'; split_hash: .*y",
     ):
         compare({"Popularity": ours, "new": theirs})
 
