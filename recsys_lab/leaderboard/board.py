@@ -75,9 +75,7 @@ class Leaderboard:
     def write(self, folder: Path | None = None) -> list[Path]:
         """Write leaderboard.html, .md, .tex, .csv, .png and .svg and all_pairs.csv into ``folder``.
 
-        The default folder is outputs/<experiment>.
-
-        Each file is replaced in one step, so a reader never meets half of it.
+        The default folder is outputs/<experiment>. Each file is replaced in one step: no reader meets half of it.
         """
         folder = folder or home() / "outputs" / self.name
         folder.mkdir(parents=True, exist_ok=True)
