@@ -6,7 +6,7 @@ Every list comes from ``Algorithm.recommend``, so it is the list that the offlin
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -67,7 +67,7 @@ class Recommender:
         code = self.user_codes.get(str(user_id))
         if code is None:
             return None
-        history = self.bundle.histories[code]
+        history = self.history(code)
         lists = self.bundle.algorithm.recommend(
             np.array([code], dtype=np.int32),
             history,
@@ -82,16 +82,32 @@ class Recommender:
 
     def fold_in(
         self,
-        ratings: Mapping[Any, float],
+        ratings: Mapping[Any, float | None],
         k: int,
         *,
         exclude: Collection[Any] = (),
         genre: str | None = None,
         explain: bool = False,
+        user_id: Any = None,
     ) -> Answer:
-        """The k best items for somebody who has these items (id -> rating); popular ones where that cannot be said."""
-        known = {self.item_codes[str(item)]: value for item, value in ratings.items() if str(item) in self.item_codes}
+        """The k best items for somebody who has these items (id -> rating); popular ones where that cannot be said.
+
+        A rating of None stands for a usual one. A known ``user_id`` has the items of training too; where the model
+        cannot fold in, such a user gets their own list without the given items.
+        """
+        known = {
+            self.item_codes[str(item)]: self._usual_rating if value is None else value
+            for item, value in ratings.items()
+            if str(item) in self.item_codes
+        }
         ignored = [item for item in ratings if str(item) not in self.item_codes]
+        code = self.user_codes.get(str(user_id)) if user_id is not None else None
+        if not self.bundle.algorithm.serves_new_users and code is not None:
+            answer = self.recommend(user_id, k, exclude=[*exclude, *ratings], genre=genre, explain=explain)
+            return replace(answer, ignored_items=ignored) if answer else self.popular(k, ignored=ignored)
+        if code is not None:
+            row = self.history(code)
+            known = {**dict(zip(row.indices.tolist(), row.data.tolist(), strict=True)), **known}
         history = self._row(known)
         if not known or not self.bundle.algorithm.serves_new_users:
             return self.popular(k, exclude=exclude, genre=genre, history=history, ignored=ignored)
@@ -121,6 +137,18 @@ class Recommender:
         )
         return self._answer("popularity", lists, None, ignored)
 
+    def history(self, code: int) -> sparse.csr_matrix:
+        """What a user has, (1, n_items): a view of the row, without SciPy's slower indexing."""
+        whole = self.bundle.histories
+        first, last = whole.indptr[code], whole.indptr[code + 1]
+        parts = (whole.data[first:last], whole.indices[first:last], np.array([0, last - first], dtype=np.int32))
+        return sparse.csr_matrix(parts, shape=(1, whole.shape[1]))
+
+    @cached_property
+    def _usual_rating(self) -> float:
+        data = self.bundle.histories.data
+        return float(np.median(data)) if len(data) else 1.0
+
     def similar(self, item_id: Any, k: int) -> Answer | None:
         """The k items most like an item; None for an unknown one. What "like" means: ``reasons.similar_scores``."""
         code = self.item_codes.get(str(item_id))
@@ -136,6 +164,11 @@ class Recommender:
             tie_seed=self.bundle.tie_seed,
         )
         return self._answer("model", lists, None)
+
+    @cached_property
+    def genres(self) -> list[str]:
+        """Names of the genres, sorted."""
+        return sorted({name for names in self.bundle.genres for name in names})
 
     @cached_property
     def _by_genre(self) -> dict[str, Int32]:

@@ -1,0 +1,52 @@
+"""Logs as JSON lines on standard output. User ids leave this process only as salted hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+import time
+from typing import Any
+
+import orjson
+
+LOGGER = logging.getLogger("recsys_lab.serving")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line; what is passed as ``extra={"fields": {...}}`` stands beside time, level and message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of ``record``."""
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line: dict[str, Any] = {
+            "time": f"{seconds}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def set_up(stream: Any = None) -> None:
+    """Send the service's log, and warnings of everything else, to ``stream`` (standard output) as JSON lines."""
+    handler = logging.StreamHandler(stream or sys.stdout)
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    LOGGER.setLevel(logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.INFO)
+
+
+def log(message: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
+    """One line; ``error`` adds its traceback."""
+    if LOGGER.isEnabledFor(level):
+        LOGGER.log(level, message, extra={"fields": fields}, exc_info=error)
+
+
+def hashed(user_id: str, salt: str) -> str:
+    """A user id that can be followed through the log and not be read from it."""
+    return hashlib.blake2b(user_id.encode("utf-8", "replace"), key=salt.encode()[:64], digest_size=8).hexdigest()

@@ -1,0 +1,151 @@
+"""Around every request, in plain ASGI: its id, the key, the size of the body, headers, metrics, the log line, bugs."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+import time
+import uuid
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from recsys_lab.serving.errors import CONTENT_TYPE, problem_body
+from recsys_lab.serving.logs import log
+from recsys_lab.serving.monitoring import Monitoring
+from recsys_lab.serving.settings import HEALTH, MAX_BODY, METRICS, READY
+from recsys_lab.serving.tracing import Tracer
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{8,100}")
+_QUIET = {HEALTH, READY, METRICS}  # asked every second: their good answers say nothing new
+_POLICY = (
+    b"default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; object-src 'none'; "
+    b"frame-ancestors 'none'"
+)
+_HEADERS = [
+    (b"content-security-policy", _POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+
+
+class Around:
+    """The one middleware: what it learns of a request while it is answered stands in the scope under "facts"."""
+
+    def __init__(self, app: ASGIApp, monitoring: Monitoring, api_key: str, tracer: Tracer) -> None:
+        self.app, self.monitoring, self.tracer = app, monitoring, tracer
+        self.key = api_key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        scope["request_id"] = request_id = _request_id(headers)
+        facts: dict[str, Any] = {}
+        scope["facts"] = facts
+        status = 0
+        guarded = scope["path"].startswith("/v1/")
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] += [(b"x-request-id", request_id.encode()), *_HEADERS]
+                if guarded:
+                    message["headers"].append((b"cache-control", b"no-store"))
+            await send(message)
+
+        bug: BaseException | None = None
+        with self.tracer.span(scope, headers) as span:
+            try:
+                if guarded and self.key and not _has_key(headers, self.key):
+                    await _refuse(answer, 401, "give the key as X-API-Key, or as Authorization: Bearer", request_id)
+                elif _too_long(headers):
+                    await _refuse(answer, 413, _LIMIT, request_id)
+                else:
+                    await self.app(scope, _Bounded(receive), answer)
+            except Exception as error:
+                bug = error
+                if not status:
+                    await _refuse(
+                        answer, 500, "something went wrong here; the request id finds it in the log", request_id
+                    )
+            route = getattr(scope.get("route"), "path", None) or "none"
+            self.tracer.end(span, route, status)
+        seconds = time.perf_counter() - started
+        self.monitoring.request(route, status, seconds)
+        if bug is not None or status >= 400 or route not in _QUIET:
+            _log(route, scope["method"], status, seconds, request_id, facts, bug)
+
+
+_LIMIT = f"the body is larger than {MAX_BODY:,} bytes; send less at a time"
+
+
+class _Bounded:
+    """``receive`` that counts the bytes of a body without a Content-Length."""
+
+    __slots__ = ("receive", "received")
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive, self.received = receive, 0
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        self.received += len(message.get("body", b""))
+        if self.received > MAX_BODY:
+            raise HTTPException(413, _LIMIT)
+        return message
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id", b"")
+    return given.decode("ascii") if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _has_key(headers: dict[bytes, bytes], key: bytes) -> bool:
+    given = headers.get(b"x-api-key") or headers.get(b"authorization", b"").removeprefix(b"Bearer ")
+    return hmac.compare_digest(given, key)
+
+
+def _too_long(headers: dict[bytes, bytes]) -> bool:
+    length = headers.get(b"content-length", b"0")
+    return length.isdigit() and int(length[:20]) > MAX_BODY
+
+
+async def _refuse(send: Send, status: int, detail: str, request_id: str) -> None:
+    body = problem_body(status, detail, request_id)
+    headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _log(
+    route: str,
+    method: str,
+    status: int,
+    seconds: float,
+    request_id: str,
+    facts: dict[str, Any],
+    bug: BaseException | None,
+) -> None:
+    level = logging.ERROR if status >= 500 and status != 503 else logging.WARNING if status >= 400 else logging.INFO
+    log(
+        "request" if bug is None else f"unhandled {type(bug).__name__}",
+        level=level,
+        error=bug,
+        request_id=request_id,
+        route=route,
+        method=method,
+        status=status,
+        ms=round(seconds * 1000, 2),
+        **facts,
+    )

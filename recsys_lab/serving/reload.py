@@ -1,0 +1,124 @@
+"""Watching the registry: a pinned version or an alias, else the copy on disk; a broken version is never swapped in."""
+
+from __future__ import annotations
+
+import logging
+import random
+import shutil
+import threading
+
+from recsys_lab.serving import model_store
+from recsys_lab.serving.copies import Copies
+from recsys_lab.serving.logs import log
+from recsys_lab.serving.model_store import Version
+from recsys_lab.serving.models import Models, open_model
+from recsys_lab.serving.schemas import Role
+from recsys_lab.serving.settings import Settings
+
+
+class Watcher:
+    """Keeps ``models`` what the registry says. ``check`` is one look; ``start`` looks again and again in a thread."""
+
+    def __init__(self, settings: Settings, models: Models) -> None:
+        self.settings, self.models, self.monitoring = settings, models, models.monitoring
+        self.copies = Copies(settings.bundle_dir)
+        self._rejected: dict[Role, Version] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="reload", daemon=True)
+
+    def start(self) -> None:
+        """Load and watch in the background: a replica is alive at once and ready when it has a model."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._stop.set()
+        self._thread.join(10)
+
+    def check(self) -> None:
+        """Look once for both roles, and load what is new."""
+        pinned = self.settings.model_version
+        champion = self.models.champion
+        if not pinned or champion is None or champion.version.number != pinned:
+            self._check_role("champion", pinned or self.settings.alias)
+        if self.settings.challenger and self.settings.challenger != self.settings.alias:
+            self._check_role("challenger", self.settings.challenger)
+
+    def _watch(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.check()
+            except Exception as error:  # the thread must outlive every registry and disk
+                log("looking for models failed", level=logging.ERROR, error=error)
+            self._stop.wait(self.settings.poll_seconds * random.uniform(0.8, 1.2))
+
+    def _check_role(self, role: Role, wanted: str) -> None:
+        now = self.models.of(role)
+        try:
+            version = model_store.version_of(self.settings.registry_uri, self.settings.model, wanted)
+        except Exception as error:
+            self.monitoring.reloads.labels("failed").inc()
+            if not self.models.stale[role]:
+                log("the registry does not answer", level=logging.WARNING, role=role, reason=type(error).__name__)
+            self.models.set_stale(role, True)
+        else:
+            self.monitoring.contact.set_to_current_time()
+            if version is None and role == "challenger":
+                self.models.drop(role)
+                self.copies.forget(role)
+                return
+            if version is None or _same(version, self._rejected.get(role)):
+                self.models.set_stale(role, now is not None)
+            elif now is not None and _same(version, now.version):
+                self.models.set_stale(role, False)
+            else:
+                self._load(role, version)
+        if self.models.of(role) is None:
+            self._load_copy(role, wanted)
+
+    def _load(self, role: Role, version: Version) -> None:
+        """Fetch, load beside the one that answers, try, swap."""
+        place = self.copies.place(role, version)
+        try:
+            model_store.fetch_bundle(self.settings.registry_uri, version, place)
+        except Exception as error:  # the network or the disk: the next look tries again
+            self._failed(role, version, "a version cannot be fetched", "failed", error)
+            return
+        try:
+            loaded = open_model(role, version, place, self.settings.own_modules)
+        except Exception as error:  # the version: not tried again
+            self._rejected[role] = version
+            self._failed(role, version, "a version is broken and not taken", "rejected", error)
+            shutil.rmtree(place, ignore_errors=True)
+            return
+        self.models.swap(loaded)
+        self.models.set_stale(role, False)
+        self.copies.remember(role, version, place)
+
+    def _failed(self, role: Role, version: Version, message: str, result: str, error: Exception) -> None:
+        self.monitoring.reloads.labels(result).inc()
+        log(message, level=logging.ERROR, error=error, role=role, version=version.number)
+        self.models.set_stale(role, self.models.of(role) is not None)
+
+    def _load_copy(self, role: Role, wanted: str) -> None:
+        """The last good version on this disk; stale, unless it is the very number that is pinned."""
+        try:
+            last = self.copies.last(role)
+            if last is None or last[0].name != self.settings.model:
+                return
+            version, place = last
+            pinned = wanted.isdigit()
+            if pinned and version.number != wanted:
+                return
+            self.models.swap(open_model(role, version, place, self.settings.own_modules))
+        except Exception as error:
+            log("the copy on disk is broken", level=logging.ERROR, error=error, role=role)
+            return
+        self.models.set_stale(role, not pinned)
+
+
+def _same(version: Version, other: Version | None) -> bool:
+    """Whether two are one version; tags may differ, as moving an alias writes one."""
+    if other is None:
+        return False
+    return (version.name, version.number, version.source) == (other.name, other.number, other.source)

@@ -1,0 +1,181 @@
+"""Requests as they are checked, and answers as they are documented. Ids are text; whole numbers are taken too."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from typing_extensions import NotRequired, TypedDict  # noqa: UP035  (pydantic asks for it below 3.12)
+
+from recsys_lab.serving.settings import MAX_EVENTS, MAX_ID, MAX_ITEMS, MAX_K
+
+Role: TypeAlias = Literal["champion", "challenger"]
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and _CONTROL.search(value):
+        raise ValueError("an id has no control characters")
+    return value
+
+
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID, examples=["42"]), BeforeValidator(_text, str | int)]
+Ids = Annotated[list[Id], Field(max_length=MAX_ITEMS)]
+K = Annotated[int, Field(ge=1, le=MAX_K, description="length of the list")]
+Genre = Annotated[str, Field(max_length=MAX_ID, description="only items of this genre")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ListOptions(_Strict):
+    """What can be asked of a list."""
+
+    k: K = 10
+    exclude: Ids = Field(default=[], description="items to leave out")
+    genre: Genre | None = None
+    model: Role | None = Field(default=None, description="default: the champion, or what the A/B split says")
+    explain: bool = Field(default=False, description="say which items of the user speak for each item")
+
+
+def _separate(values: Any) -> Any:
+    return [part for value in values for part in str(value).split(",") if part] if isinstance(values, list) else values
+
+
+class UserOptions(ListOptions):
+    """What can be asked of a user's list."""
+
+    exclude: Annotated[Ids, BeforeValidator(_separate, list[str])] = Field(
+        default=[], description="items to leave out; repeat it, or put commas between ids"
+    )
+    exclude_seen: bool = Field(default=True, description="leave out what the user has")
+    strict: bool = Field(default=False, description="404 for an unknown user, where popular items would come")
+
+
+class SimilarOptions(_Strict):
+    """What can be asked of the items like an item."""
+
+    k: K = 10
+    model: Role | None = None
+
+
+class PageOptions(_Strict):
+    """A search among items or users."""
+
+    q: str = Field(default="", max_length=MAX_ID, description="part of the title or the id")
+    limit: int = Field(default=20, ge=1, le=100)
+    offset: int = Field(default=0, ge=0, le=10_000_000)
+
+
+class Rated(_Strict):
+    """An item somebody has."""
+
+    item_id: Id
+    rating: float | None = Field(default=None, ge=-1e6, le=1e6, allow_inf_nan=False, description="default: a usual one")
+
+
+class FoldIn(ListOptions):
+    """A list for somebody who has these items, known to the model or not."""
+
+    items: list[Rated] = Field(min_length=1, max_length=MAX_ITEMS)
+    user_id: Id | None = Field(default=None, description="a known user, who has these items too")
+
+
+class Event(_Strict):
+    """What somebody did with an item. The same ``event_id`` again changes nothing."""
+
+    event_id: Id
+    user_id: Id
+    item_id: Id
+    event: Literal["view", "click", "like", "dislike"]
+    request_id: Id | None = Field(default=None, description="of the list the item stood in")
+
+
+Events = Annotated[list[Event], Field(min_length=1, max_length=MAX_EVENTS)]
+
+
+class ItemOut(TypedDict):
+    """An item and its title."""
+
+    item_id: str
+    title: str
+    genres: NotRequired[list[str]]
+    rating: NotRequired[float]
+
+
+class ListedOut(ItemOut):
+    """An item of a list."""
+
+    score: float
+    rank: int
+    because: list[ItemOut]
+
+
+class ModelOut(TypedDict):
+    """Which model answered."""
+
+    name: str
+    version: str
+    algorithm: str
+    role: Role
+
+
+class ListOut(TypedDict):
+    """A list and where it comes from."""
+
+    request_id: str
+    user_id: str | None
+    model: ModelOut
+    source: Literal["model", "fold_in", "popularity"]
+    items: list[ListedOut]
+    exhausted: bool
+    ignored_items: list[str]
+
+
+class ItemsOut(TypedDict):
+    """Found items."""
+
+    items: list[ItemOut]
+    total: int
+
+
+class UserOut(TypedDict):
+    """A user and how many items they have."""
+
+    user_id: str
+    n_items: int
+
+
+class UsersOut(TypedDict):
+    """Found users."""
+
+    users: list[UserOut]
+    total: int
+
+
+class AcceptedOut(TypedDict):
+    """How many events were taken."""
+
+    accepted: int
+
+
+class FaultOut(TypedDict):
+    """A field that is not right."""
+
+    path: str
+    message: str
+
+
+class ProblemOut(TypedDict):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: NotRequired[list[FaultOut]]

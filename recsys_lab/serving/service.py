@@ -1,0 +1,135 @@
+"""What the routes do: choose the model, ask it, count, and note what was shown."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from recsys_lab.serving.arms import Shadow, pick, users_list
+from recsys_lab.serving.errors import Problem
+from recsys_lab.serving.feedback import Feedback
+from recsys_lab.serving.logs import hashed
+from recsys_lab.serving.models import Loaded, Models
+from recsys_lab.serving.monitoring import Monitoring
+from recsys_lab.serving.recommender import Answer, Listed
+from recsys_lab.serving.schemas import Event, FoldIn, Role, UserOptions
+from recsys_lab.serving.settings import POOL_FROM, Settings
+from recsys_lab.serving.storage import event_row, impression_row
+
+Facts = dict[str, Any]  # of a request, for its log line
+
+
+class Service:
+    """One per app; ``request_id`` and ``facts`` belong to the request that is answered."""
+
+    def __init__(self, settings: Settings, models: Models, feedback: Feedback, monitoring: Monitoring) -> None:
+        self.settings, self.models, self.feedback, self.monitoring = settings, models, feedback, monitoring
+        self.pool = ThreadPoolExecutor(4, thread_name_prefix="score")
+        self.shadow = Shadow(models, feedback, self.pool)
+
+    async def for_user(self, user_id: str, asked: UserOptions, request_id: str, facts: Facts) -> dict[str, Any]:
+        """The list of a user; popular items for an unknown one, or 404 when that was asked for."""
+        loaded = pick(self.settings, self.models, asked.model, user_id)
+        facts["user"] = hashed(user_id, self.settings.log_salt)
+        code = loaded.recommender.user_codes.get(user_id)
+        if code is None and asked.strict:
+            raise Problem(404, "the model does not know this user; without strict=1 popular items come")
+        answer: Answer = await self._scored(loaded, partial(users_list, loaded, user_id, asked))
+        if loaded.role == "champion":
+            pointers = loaded.recommender.bundle.histories.indptr
+            self.monitoring.drift.users.append(-1 if code is None else int(pointers[code + 1] - pointers[code]))
+            if self.settings.shadow and asked.model is None:
+                self.shadow.ask(user_id, asked, request_id, time.time(), answer)
+        reason = "unknown_user" if code is None else "not_served"
+        return self._shown(loaded, answer, reason, user_id, request_id, facts)
+
+    async def fold_in(self, asked: FoldIn, request_id: str, facts: Facts) -> dict[str, Any]:
+        """A list for somebody who has the given items."""
+        loaded = pick(self.settings, self.models, asked.model, asked.user_id)
+        if asked.user_id is not None:
+            facts["user"] = hashed(asked.user_id, self.settings.log_salt)
+        ask = partial(
+            loaded.recommender.fold_in,
+            {one.item_id: one.rating for one in asked.items},
+            asked.k,
+            exclude=asked.exclude,
+            genre=asked.genre,
+            explain=asked.explain,
+            user_id=asked.user_id,
+        )
+        answer: Answer = await self._scored(loaded, ask)
+        nothing_known = len(answer.ignored_items) == len({one.item_id for one in asked.items})
+        reason = "no_known_items" if nothing_known else "cannot_fold_in"
+        return self._shown(loaded, answer, reason, asked.user_id, request_id, facts)
+
+    async def similar(self, item_id: str, k: int, role: Role | None) -> dict[str, Any]:
+        """Items like an item."""
+        loaded = pick(self.settings, self.models, role)
+        answer: Answer | None = await self._scored(loaded, partial(loaded.recommender.similar, item_id, k))
+        if answer is None:
+            raise Problem(404, "the model does not know this item; /v1/items?q= finds items")
+        return {"model": loaded.about, "items": [_listed(loaded, one) for one in answer.items]}
+
+    def take(self, events: Sequence[Event]) -> int:
+        """Queue events for the database; 503 when there is no room."""
+        now = time.time()
+        if not self.feedback.add("event", [event_row(one.model_dump(), now) for one in events]):
+            wait = {"retry-after": "5"}
+            raise Problem(503, "the queue for the database is full; send the events again later", headers=wait)
+        for one in events:
+            self.monitoring.feedback.labels(one.event).inc()
+        return len(events)
+
+    def close(self) -> None:
+        """End the threads."""
+        self.pool.shutdown()
+
+    async def _scored(self, loaded: Loaded, ask: Callable[[], Any]) -> Any:
+        """The answer of ``ask``, from the thread pool where it takes long enough to hold up other requests."""
+        started = time.perf_counter()
+        if loaded.recommender.bundle.n_items >= POOL_FROM:
+            answer = await asyncio.get_running_loop().run_in_executor(self.pool, ask)
+        else:
+            answer = ask()
+        self.monitoring.scored(loaded.role, time.perf_counter() - started)
+        return answer
+
+    def _shown(
+        self, loaded: Loaded, answer: Answer, reason: str, user_id: str | None, request_id: str, facts: Facts
+    ) -> dict[str, Any]:
+        """The answer as it is sent, after it was counted and noted."""
+        facts["model"], facts["version"], facts["source"] = loaded.role, loaded.version.number, answer.source
+        items = [_listed(loaded, one) for one in answer.items]
+        ids = [one["item_id"] for one in items]
+        self.monitoring.listed(loaded.role, answer.source, reason)
+        if loaded.role == "champion":
+            codes = loaded.recommender.item_codes
+            self.monitoring.drift.lists.append([codes[item] for item in ids])
+        row = impression_row(request_id, loaded.role, time.time(), user_id, loaded.version, answer.source, ids)
+        self.feedback.add("impression", [row])
+        return {
+            "request_id": request_id,
+            "user_id": user_id,
+            "model": loaded.about,
+            "source": answer.source,
+            "items": items,
+            "exhausted": answer.exhausted,
+            "ignored_items": [str(item) for item in answer.ignored_items],
+        }
+
+
+def _listed(loaded: Loaded, one: Listed) -> dict[str, Any]:
+    served = loaded.recommender
+    titles = served.bundle.titles
+    return {
+        "item_id": str(one.item_id),
+        "title": one.title,
+        "genres": one.genres,
+        "score": one.score,
+        "rank": one.rank,
+        "because": [{"item_id": str(item), "title": titles[served.item_codes[str(item)]]} for item in one.because],
+    }

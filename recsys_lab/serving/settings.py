@@ -1,0 +1,153 @@
+"""The settings of a replica, read from the environment once, at the start. Every name stands here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+PREFIX = "RECSYS_LAB_"
+HEALTH, READY, METRICS = "/healthz", "/readyz", "/metrics"  # what probes and Prometheus ask
+MAX_BODY = 1_000_000  # bytes of a request's body
+MAX_ID = 200  # characters of an id
+MAX_K = 100
+MAX_ITEMS = 500  # of a fold-in, and of exclude
+MAX_EVENTS = 1000  # of one feedback request
+POOL_FROM = 10_000  # items from which scores are computed in the thread pool, so that the event loop stays free
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a replica is told. ``from_environment`` names the variable of each field."""
+
+    registry_uri: str  # of MLflow: http://host:5000 or sqlite:////path/mlflow.db
+    bundle_dir: Path  # last good copies of the models, and feedback that no database took
+    database_url: str  # of SQLAlchemy, for impressions and feedback
+    model: str = "recommender"
+    alias: str = "champion"
+    challenger: str = "challenger"
+    model_version: str = ""  # a number: no alias is watched
+    api_key: str = field(default="", repr=False)  # empty: /v1 is open
+    poll_seconds: float = 15.0
+    host: str = "127.0.0.1"
+    port: int = 8000
+    queue_size: int = 10_000
+    ab_share: float = 0.0  # of the users, answered by the challenger
+    shadow: bool = False  # the challenger answers too, unseen
+    own_modules: tuple[str, ...] = ()  # modules of own algorithms that a bundle may name
+    log_salt: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    tracing: str = ""  # "console", or the URL of an OTLP collector
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> Settings:
+        """The settings in ``environ``; ``defaults`` stand in for variables that are missing or empty.
+
+        ValueError, naming the variable, for a value that is not right.
+        """
+
+        def text(name: str, fallback: str = "") -> str:
+            key = PREFIX + name
+            return environ.get(key, "").strip() or (defaults or {}).get(key, "").strip() or fallback
+
+        def read(name: str, fallback: str, convert: Callable[[str], T], right: str) -> T:
+            given = text(name, fallback)
+            try:
+                return convert(given)
+            except ValueError:
+                raise ValueError(f"{PREFIX}{name} is {given!r}; right would be {right}") from None
+
+        return cls(
+            registry_uri=read("REGISTRY_URI", "", _uri, "http://host:5000 or sqlite:////path/mlflow.db"),
+            bundle_dir=Path(read("BUNDLE_DIR", "", _given, "a folder this process may write to")).expanduser(),
+            database_url=read("DATABASE_URL", "", _uri, "sqlite:////path/feedback.db or postgresql+psycopg://..."),
+            model=read("MODEL", "recommender", _name, "the name of a registered model"),
+            alias=read("ALIAS", "champion", _name, "an alias of the registered model"),
+            challenger=read("CHALLENGER", "challenger", _name, "an alias of the registered model"),
+            model_version=read("MODEL_VERSION", "", _version, "a version number such as 3, or nothing"),
+            api_key=_api_key(text("API_KEY"), text("API_KEY_FILE")),
+            poll_seconds=read("POLL_SECONDS", "15", _between(0.05, 3600), "seconds between 0.05 and 3600"),
+            host=text("HOST", "127.0.0.1"),
+            port=int(read("PORT", "8000", _between(1, 65535, int), "a port from 1 to 65535")),
+            queue_size=int(read("QUEUE_SIZE", "10000", _between(1, 10_000_000, int), "a whole number from 1 on")),
+            ab_share=read("AB_SHARE", "0", _between(0, 1), "a share from 0 to 1"),
+            shadow=read("SHADOW", "false", _flag, "true or false"),
+            own_modules=read("OWN_MODULES", "", _modules, "names of modules, with commas between"),
+            tracing=read("TRACING", "", _tracing, "nothing, console, or http://collector:4318/v1/traces"),
+            **({"log_salt": text("LOG_SALT")} if text("LOG_SALT") else {}),
+        )
+
+
+def _given(value: str) -> str:
+    if not value:
+        raise ValueError
+    return value
+
+
+def _uri(value: str) -> str:
+    if "://" not in value:
+        raise ValueError
+    return value
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError
+    return value
+
+
+def _version(value: str) -> str:
+    if value and not (value.isascii() and value.isdigit()):
+        raise ValueError
+    return value
+
+
+def _between(low: float, high: float, kind: Callable[[str], float] = float) -> Callable[[str], float]:
+    def convert(value: str) -> float:
+        number = kind(value)
+        if not low <= number <= high:  # NaN is not between
+            raise ValueError
+        return number
+
+    return convert
+
+
+def _flag(value: str) -> bool:
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if value.lower() not in known:
+        raise ValueError
+    return known[value.lower()]
+
+
+def _modules(value: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise ValueError
+    return names
+
+
+def _tracing(value: str) -> str:
+    if value not in ("", "console") and not value.startswith(("http://", "https://")):
+        raise ValueError
+    return value
+
+
+def _api_key(value: str, file: str) -> str:
+    if value and file:
+        raise ValueError(f"{PREFIX}API_KEY and {PREFIX}API_KEY_FILE are both set; give one of them")
+    if not file:
+        return value
+    try:
+        found = Path(file).expanduser().read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(
+            f"{PREFIX}API_KEY_FILE is {file!r}, not readable: {error.strerror}; right is a file with the key"
+        ) from None
+    if not found:
+        raise ValueError(f"{PREFIX}API_KEY_FILE is {file!r}, which is empty; right is a file with the key")
+    return found
