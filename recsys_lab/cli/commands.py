@@ -12,7 +12,6 @@ from pathlib import Path
 from recsys_lab import tracking
 from recsys_lab.cli.checks import do_check
 from recsys_lab.cli.lists import do_algorithms, do_datasets, do_metrics
-from recsys_lab.cli.serving import do_promote, do_rollback
 from recsys_lab.cli.verification import do_diff, do_rescore, do_verify
 from recsys_lab.experiment import Experiment, load_experiment
 
@@ -27,10 +26,8 @@ __all__ = [
     "do_leaderboard",
     "do_metrics",
     "do_notebook",
-    "do_promote",
     "do_published",
     "do_rescore",
-    "do_rollback",
     "do_run",
     "do_ui",
     "do_verify",

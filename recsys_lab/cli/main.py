@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from recsys_lab import __version__
-from recsys_lab.cli.serving import add_serving_commands
+from recsys_lab.cli.serving import SERVING, add_serving_commands
 from recsys_lab.cli.verification import add_verification_commands
 
 # errors that the user can mend; anything else is a mistake of ours and keeps its traceback
@@ -149,7 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.path.append(os.getcwd())  # own algorithms, named as package.module:Class
     signal.signal(signal.SIGTERM, _stop)
     try:
-        command = getattr(import_module("recsys_lab.cli.commands"), f"do_{known.command}")
+        home = "serving" if known.command in SERVING else "commands"  # a replica loads nothing of the lab
+        command = getattr(import_module(f"recsys_lab.cli.{home}"), f"do_{known.command.replace('-', '_')}")
         return int(command(known) or 0)
     except KeyboardInterrupt:
         print("\nStopped. Run the same command again: it goes on where it was.", file=sys.stderr)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from argparse import Namespace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recsys_lab.serving.settings import Settings
+
+SERVING = ("promote", "rollback", "serve", "export-feedback")  # the commands of this file
+NEEDED = ("RECSYS_LAB_REGISTRY_URI", "RECSYS_LAB_BUNDLE_DIR", "RECSYS_LAB_DATABASE_URL")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def add_serving_commands(commands: Any) -> None:
-    """promote and rollback."""
+    """promote, rollback, serve and export-feedback."""
     promote = commands.add_parser("promote", help="register the winner of an experiment and point an alias at it")
     promote.add_argument("file", help="experiment file (YAML), finished")
-    promote.add_argument("--run", default="", help="a run id, its beginning, or a model of the leaderboard")
+    promote.add_argument("--run", default="", help="a run id, its beginning, a model of the leaderboard, or second")
     promote.add_argument("--alias", choices=["champion", "challenger"], default="champion")
     promote.add_argument("--name", default=None, help="registered model (default: recommender)")
     promote.add_argument("--split", type=int, default=0, help="which split's leaderboard decides")
@@ -18,6 +29,15 @@ def add_serving_commands(commands: Any) -> None:
     rollback = commands.add_parser("rollback", help="point an alias at the version it had before")
     rollback.add_argument("--alias", choices=["champion", "challenger"], default="champion")
     rollback.add_argument("--name", default=None, help="registered model (default: recommender)")
+    serve = commands.add_parser(
+        "serve", help="serve the champion: API, page, metrics; promotes the quickstart at first"
+    )
+    serve.add_argument("--host", default=None, help="default: RECSYS_LAB_HOST, or 127.0.0.1")
+    serve.add_argument("--port", default=None, help="default: RECSYS_LAB_PORT, or 8000")
+    serve.add_argument("--open", action="store_true", help="open the page in a browser")
+    export = commands.add_parser("export-feedback", help="write feedback as a table for the next experiment")
+    export.add_argument("--output", type=Path, required=True, metavar="FILE.parquet")
+    export.add_argument("--events", default="view,click,like,dislike", help="only these, with commas between")
 
 
 def do_promote(given: Namespace) -> int:
@@ -44,3 +64,68 @@ def do_rollback(given: Namespace) -> int:
     now, before = roll_back(alias=given.alias, name=name)
     print(f"{name}: the {given.alias} is version {before} again (was version {now})")
     return 0
+
+
+def do_serve(given: Namespace) -> int:
+    """Serve until Ctrl-C. In a checkout without a registry of its own, the quickstart is promoted first."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # one request is too small to share: two BLAS threads made it 7 times slower
+    settings, is_local = _settings({"RECSYS_LAB_HOST": given.host, "RECSYS_LAB_PORT": given.port})
+    if is_local:
+        _promote_first(settings)
+    from recsys_lab.serving.run import serve
+
+    serve(settings, open_page=given.open)
+    return 0
+
+
+def do_export_feedback(given: Namespace) -> int:
+    """Write the feedback table."""
+    from recsys_lab.serving.export import export_feedback
+
+    settings, _ = _settings({})
+    n_rows = export_feedback(settings.database_url, given.output, [name.strip() for name in given.events.split(",")])
+    print(f"Wrote {n_rows:,} rows to {given.output}; in an experiment: dataset: {{path: {given.output}}}")
+    return 0
+
+
+def _settings(changes: dict[str, str | None]) -> tuple[Settings, bool]:
+    """The settings of this environment, and whether the registry is the lab's own database."""
+    from recsys_lab.serving.settings import Settings
+
+    environ = {**os.environ, **{name: value for name, value in changes.items() if value}}
+    defaults: dict[str, str] = {}
+    if not all(environ.get(name) for name in NEEDED):
+        from recsys_lab import tracking
+
+        home = tracking.home()
+        values = (tracking.tracking_uri(), str(home / "serving"), f"sqlite:///{home / 'feedback.db'}")
+        defaults = dict(zip(NEEDED, values, strict=True))
+    settings = Settings.from_environment(environ, defaults)
+    return settings, not environ.get(NEEDED[0]) and settings.registry_uri.startswith("sqlite:")
+
+
+def _promote_first(settings: Settings) -> None:
+    """Promote the winner of the quickstart, and the best other algorithm beside it, unless something is promoted."""
+    from recsys_lab import tracking
+    from recsys_lab.serving import model_store
+
+    wanted = settings.model_version or settings.alias
+    if tracking.store_exists() and model_store.version_of(settings.registry_uri, settings.model, wanted) is not None:
+        return
+    experiment = ROOT / "experiments" / "quickstart.yaml"
+    if not experiment.is_file() or wanted != "champion":
+        return
+    print(
+        f"No {wanted} yet: running {experiment.name} (what is finished is kept) and promoting its winner ...",
+        flush=True,
+    )
+    python = [sys.executable, "-m", "recsys_lab"]
+    promote = [*python, "promote", str(experiment), "--name", settings.model]
+    for command in (
+        [*python, "run", str(experiment)],
+        [*promote, "--alias", "champion"],
+        [*promote, "--alias", "challenger", "--run", "second"],
+    ):
+        if subprocess.run(command, check=False).returncode:
+            raise ValueError(f"`{' '.join(command[2:])}` failed; what it says above has to be mended first")

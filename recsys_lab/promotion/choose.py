@@ -11,6 +11,8 @@ from recsys_lab.experiment import Experiment, Trial, expand, sweep_id
 from recsys_lab.leaderboard import build
 from recsys_lab.leaderboard.columns import REFERENCE
 
+SECOND = "second"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -24,7 +26,8 @@ class Choice:
 def choose(experiment: Experiment, *, run: str = "", split: int = 0) -> Choice:
     """The trial to promote.
 
-    ``run``: a run id, its beginning, or a label of the leaderboard. Without it, the winner of the table of ``split``:
+    ``run``: a run id, its beginning, a label of the leaderboard, or "second": the best of another algorithm than the
+    winner's, to compare it with. Without it, the winner of the table of ``split``:
     of the models that cannot be told apart from the best one, the cheapest (seconds to fit and to rank all users).
     Raises LookupError when nothing is finished, and ValueError for a run that is not of this experiment.
     """
@@ -36,9 +39,9 @@ def choose(experiment: Experiment, *, run: str = "", split: int = 0) -> Choice:
     }
     if not runs:
         raise LookupError(f"no finished trial of {experiment.name!r} on split {split}; run the experiment first")
-    if run:
+    if run and run != SECOND:
         return _named(run, trials, runs)
-    label, reason = _winner(experiment, split)
+    label, reason = _second(experiment, trials, split) if run else _winner(experiment, split)
     trial_id = next(key for key, trial in trials.items() if trial.label == label and key in runs)
     return Choice(trials[trial_id], runs[trial_id], reason)
 
@@ -54,6 +57,20 @@ def _named(wanted: str, trials: Mapping[str, Trial], runs: Mapping[str, tracking
     near = get_close_matches(wanted, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"no finished run {wanted!r}{hint} Finished: {', '.join(known)}")
+
+
+def _second(experiment: Experiment, trials: Mapping[str, Trial], split: int) -> tuple[str, str]:
+    winner, _ = _winner(experiment, split)
+    algorithms = {trial.label: trial.algorithm for trial in trials.values()}
+    frame = build(experiment).tables[split].frame
+    others = [
+        str(label)
+        for label in frame.index[frame["status"] != REFERENCE]
+        if algorithms.get(str(label)) not in (None, algorithms[winner])
+    ]
+    if not others:
+        raise LookupError(f"{experiment.name!r} has finished no other algorithm than {algorithms[winner]}")
+    return others[0], f"the best that is no {algorithms[winner]}"
 
 
 def _winner(experiment: Experiment, split: int) -> tuple[str, str]:
