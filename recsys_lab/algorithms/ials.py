@@ -45,7 +45,7 @@ class IALS(Algorithm):
     serves_new_users: ClassVar[bool] = True
 
     def fit(self, train: Interactions) -> Self:
-        """Learn ``item_factors_`` (n_items, n_factors) float32."""
+        """Learn ``item_factors_`` (n_items, n_factors) float32; ``item_gram_`` is their Gram matrix."""
         for name in ("n_factors", "n_epochs", "n_cg_steps", "subspace_size"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1; found {getattr(self, name)}")
         for name in ("unobserved_weight", "confidence"):
@@ -61,14 +61,16 @@ class IALS(Algorithm):
         for _ in range(self.n_epochs):
             self._solve(sides[0], items, users)
             self._solve(sides[1], users, items)
-        self.item_factors_ = items
+        self.item_factors_, self.item_gram_ = items, gram_matrix(items)
         return self
 
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """The inner products of the item factors and the user's factors, solved exactly from the history."""
         require_columns(histories, len(self.item_factors_))
         factors = np.zeros((histories.shape[0], self.n_factors), dtype=np.float32)
-        self._solve(self._system(histories), self.item_factors_, factors, exactly=True)
+        indptr, entries, ridge, order = self._system(histories)
+        gram = np.float32(self.unobserved_weight) * self.item_gram_
+        solve_rows_in_blocks(indptr, entries, self.item_factors_, gram, ridge, order, factors, self.n_factors)
         scores: Float32 = factors @ self.item_factors_.T
         return scores
 
@@ -80,15 +82,14 @@ class IALS(Algorithm):
         entries = rows.indices, weights, weights  # an observed pair is pulled to 1
         return rows.indptr, entries, ridge.astype(np.float32), spread(np.diff(rows.indptr))
 
-    def _solve(self, system: System, fixed: Float32, out: Float32, exactly: bool = False) -> None:
+    def _solve(self, system: System, fixed: Float32, out: Float32) -> None:
         """Solve ``out`` (n_rows, n_factors) in place, given the factors of the other side."""
         indptr, entries, ridge, order = system
         gram = np.float32(self.unobserved_weight) * gram_matrix(fixed)
-        if self.solver == "cg" and not exactly:
+        if self.solver == "cg":
             solve_rows_cg(indptr, entries, fixed, gram, ridge, order, out, self.n_cg_steps)
             return
-        in_blocks = self.solver == "subspace" and not exactly
-        size = self.subspace_size if in_blocks else self.n_factors
+        size = self.subspace_size if self.solver == "subspace" else self.n_factors
         solve_rows_in_blocks(indptr, entries, fixed, gram, ridge, order, out, size)
 
     def _confidences(self, rows: sparse.csr_matrix) -> Float32:

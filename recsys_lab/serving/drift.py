@@ -1,0 +1,70 @@
+"""How far serving is from training: coverage and popularity of the last lists, and who asked for them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+from prometheus_client.core import GaugeMetricFamily
+
+from recsys_lab.data.interactions import Float64
+from recsys_lab.serving.bundle import Bundle
+
+WINDOW = 1000  # lists and users that coverage and drift look back on
+
+
+class Drift:
+    """Coverage of the last lists, and how far they and their users are from the training rows; computed when read."""
+
+    def __init__(self) -> None:
+        self.lists: deque[list[int]] = deque(maxlen=WINDOW)
+        self.users: deque[int] = deque(maxlen=WINDOW)  # items that a user has; -1 for a user unknown to the model
+        self.bundle: Bundle | None = None
+
+    def reset(self, bundle: Bundle) -> None:
+        """Start again with another model: codes mean other items."""
+        self.lists, self.users, self.bundle = deque(maxlen=WINDOW), deque(maxlen=WINDOW), bundle
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges, as prometheus_client asks for them."""
+        values = {
+            "distinct_items": ("Different items in the last 1000 lists.", float("nan")),
+            "item_coverage": ("Share of the items that may be listed, in the last 1000 lists.", float("nan")),
+            "drift_items": ("Jensen-Shannon divergence, 0 to 1, of listed items and training rows.", float("nan")),
+            "drift_popularity": ("Mean popularity of listed items over that of training rows.", float("nan")),
+            "drift_unknown_users": ("Share of the last 1000 asking users that training did not know.", float("nan")),
+            "drift_user_items": ("Mean items of the asking known users over the mean of training.", float("nan")),
+        }
+        bundle, lists, users = self.bundle, list(self.lists), np.array(self.users, dtype=np.int64)
+        found: dict[str, float] = {}
+        if bundle is not None and lists:
+            found |= _of_lists(bundle, lists)
+        if bundle is not None and len(users):
+            found["drift_unknown_users"] = float((users < 0).mean())
+            if (users >= 0).any():
+                mean = max(bundle.histories.nnz / max(bundle.n_users, 1), 1e-9)
+                found["drift_user_items"] = float(users[users >= 0].mean() / mean)
+        for name, (text, empty) in values.items():
+            yield GaugeMetricFamily(name, text, value=found.get(name, empty))
+
+
+def _of_lists(bundle: Bundle, lists: list[list[int]]) -> dict[str, float]:
+    shown = np.bincount(np.array([item for one in lists for item in one], dtype=np.int64), minlength=bundle.n_items)
+    popularity: Float64 = bundle.popularity.astype(np.float64)
+    found = {
+        "distinct_items": float(np.count_nonzero(shown)),
+        "item_coverage": float(np.count_nonzero(shown) / max(len(bundle.candidates), 1)),
+    }
+    if shown.sum() and popularity.sum():
+        found["drift_items"] = _divergence(shown / shown.sum(), popularity / popularity.sum())
+        usual = float((popularity**2).sum() / popularity.sum())  # the mean over rows, not over items
+        found["drift_popularity"] = float((shown * popularity).sum() / shown.sum() / usual)
+    return found
+
+
+def _divergence(p: Float64, q: Float64) -> float:
+    """Jensen-Shannon divergence to base 2: 0 for equal distributions, 1 for disjoint ones (Lin, 1991)."""
+    middle = (p + q) / 2
+    parts = [np.sum(x[x > 0] * np.log2(x[x > 0] / middle[x > 0])) for x in (p, q)]
+    return float(sum(parts) / 2)
