@@ -329,7 +329,8 @@ def test_the_numbers_of_a_run_and_of_mlflow_are_the_same(tmp_path: Path, monkeyp
     work = open_family(file, family=None, log=True)
     work.run(progress=False)
     here, stored = leaderboard.from_work(work), leaderboard.build(file)
-    pd.testing.assert_frame_equal(here.frame, stored.frame)
+    cards = ["card", "card_file"]  # only a run has a card
+    pd.testing.assert_frame_equal(here.frame, stored.frame.drop(columns=cards))
     assert stored.valid
     kinds = [f"leaderboard.{kind}" for kind in ("html", "md", "tex", "csv", "svg", "png")]
     assert stored.write() == [tmp_path / "outputs" / "tiny" / name for name in (*kinds, "all_pairs.csv")]

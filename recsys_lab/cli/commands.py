@@ -84,15 +84,16 @@ def do_across(given: Namespace) -> int:
 
 def _show_leaderboard(experiment: Experiment, run: tracking.Run | None) -> None:
     from recsys_lab.leaderboard import build
+    from recsys_lab.leaderboard.cards import folder_of
 
     board = build(experiment)
     files = board.write()
     print(f"\n{board.to_terminal()}")
-    tracking.describe_experiment(experiment.name, f"**{experiment.question}**\n\n{board.to_markdown()}")
+    tracking.describe_experiment(experiment.name, f"**{experiment.question}**\n\n{board.to_markdown(links=False)}")
     if run is not None:
         for file in files:
-            tracking.log_file(run, file, "leaderboard")
-        tracking.log(run, tags={"mlflow.note.content": board.to_markdown()[:8000]})
+            tracking.log_file(run, file, folder_of(file))
+        tracking.log(run, tags={"mlflow.note.content": board.to_markdown(links=False)[:8000]})
     print(f"Report    {os.path.relpath(files[0])}")
     print(f"Notebooks {os.path.relpath(files[0].parent)}{os.sep}*.html")
     print(f"MLflow    {_link(experiment, 'http://127.0.0.1:5000')}")

@@ -16,6 +16,7 @@ from recsys_lab.evaluation import Evaluation
 from recsys_lab.experiment import Experiment, Trial, expand, load_experiment, sweep_id
 from recsys_lab.leaderboard import html, text
 from recsys_lab.leaderboard.appendix import pairs_csv
+from recsys_lab.leaderboard.cards import card_files, with_cards
 from recsys_lab.leaderboard.columns import REFERENCE
 from recsys_lab.leaderboard.files import replace_file
 from recsys_lab.leaderboard.table import ORACLE, Entry, Table, build_table
@@ -48,9 +49,10 @@ class Leaderboard:
         """Whether every table has the baselines without which its numbers mean little."""
         return all(table.valid for table in self.tables)
 
-    def to_markdown(self, columns: Sequence[str] | None = None) -> str:
+    def to_markdown(self, columns: Sequence[str] | None = None, *, links: bool = True) -> str:
         """The tables as Markdown; ``columns`` (keys such as "model", "mean", "p_holm") chooses some of them."""
-        return "\n".join([self._agreement(), *(text.to_markdown(table, columns) for table in self.tables)]).lstrip()
+        tables = [text.to_markdown(table, columns, links=links) for table in self.tables]
+        return "\n".join([self._agreement(), *tables]).lstrip()
 
     def to_terminal(self) -> str:
         """The tables with the columns that matter most, as aligned lines."""
@@ -73,12 +75,11 @@ class Leaderboard:
         return html.to_notebook(self.tables)
 
     def write(self, folder: Path | None = None) -> list[Path]:
-        """Write leaderboard.html, .md, .tex, .csv, .png and .svg and all_pairs.csv into ``folder``.
+        """Write leaderboard.html, .md, .tex, .csv, .png, .svg, all_pairs.csv and cards/ into ``folder``.
 
         The default folder is outputs/<experiment>. Each file is replaced in one step: no reader meets half of it.
         """
         folder = folder or home() / "outputs" / self.name
-        folder.mkdir(parents=True, exist_ok=True)
         files: dict[str, bytes] = {
             "html": self.to_html().encode(),
             "md": f"# {self.question}\n\n{self.to_markdown()}".encode(),
@@ -87,9 +88,9 @@ class Leaderboard:
             "svg": self.to_svg().encode(),
             "png": to_png(_picture(self)),
         }
-        pairs = pairs_csv({table.title: table.comparison for table in self.tables}).encode()
-        written = [replace_file(folder / f"leaderboard.{ending}", content) for ending, content in files.items()]
-        return [*written, replace_file(folder / "all_pairs.csv", pairs)]
+        named = {f"leaderboard.{ending}": content for ending, content in files.items()}
+        named["all_pairs.csv"] = pairs_csv({table.title: table.comparison for table in self.tables}).encode()
+        return [replace_file(folder / name, one) for name, one in {**named, **card_files(self.tables)}.items()]
 
     def _agreement(self) -> str:
         """Kendall's tau between the orders of two splits, in words; "" when there is nothing to say."""
@@ -138,7 +139,7 @@ def build(experiment: Experiment | Path | str) -> Leaderboard:
     for split in sorted({trial.split for trial in trials}):
         planned = [trial for trial in trials if trial.split == split]
         if any(trial.trial_id in finished for trial in planned):
-            tables.append(_table(spec, split, planned, finished, failed, checked))
+            tables.append(with_cards(_table(spec, split, planned, finished, failed, checked), planned, runs))
     _same_data(tables)
     return Leaderboard(spec.name, spec.question, tuple(tables))
 

@@ -107,6 +107,8 @@ def columns_of(frame: pd.DataFrame, metric: str, best_baseline: str) -> list[Col
         for key in [name for name in frame.columns if str(name).startswith(prefix)]:
             head = prefix.replace("item_", "").rstrip("@")
             shown.append(Column(key, head, f"{meaning} ({key})", _decimals(key, digits), _number(key)))
+    if "card" in frame:
+        shown.append(Column("card", "card", "Evaluation card: valid, warn or invalid", lambda row: str(row["card"])))
     return [*shown, Column("status", "status", "reference, baseline, or hyper-parameters: default or set", _status)]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 def replace_file(path: Path, content: bytes) -> Path:
     """Write beside the file and move over it: the reader sees the old or the new file, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

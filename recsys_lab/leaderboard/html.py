@@ -111,6 +111,8 @@ def _cell(column: Column, row: pd.Series, low: float, high: float) -> str:
         kind = str(row["verdict"]) if row["verdict"] in {"better", "worse"} else ""
         main, _, ends = text.partition(" [")
         content = f'{escape(main)} <span class="range">[{escape(ends)}</span>'
+    elif column.key == "card" and text:
+        content = f'<a class="{escape(text)}" href="{escape(str(row["card_file"]))}">{escape(text)}</a>'
     return f'<td class="{kind}" data-value="{escape(sort_key)}">{content}</td>'
 
 

@@ -48,6 +48,8 @@ TABLE_CSS = """
 .board .dot { display: inline-block; width: .6em; height: .6em; border-radius: 50%; margin-right: .5em; }
 .board .better { color: var(--good); }
 .board .worse { color: var(--warn); }
+.board a { color: inherit; }
+.board a.warn, .board a.invalid { color: var(--warn); }
 .board .range { color: var(--muted); font-size: 12px; }
 .board svg.whisker { display: block; width: 118px; height: 13px; }
 .board ul.notes { padding-left: 1.1rem; color: var(--muted); font-size: 13.5px; }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,7 @@ class Table:
     notes: tuple[str, ...] = ()
     valid: bool = True
     failures: dict[str, str] = field(default_factory=dict)
+    cards: dict[str, dict[str, Any]] = field(default_factory=dict)  # model -> its evaluation card, completed
 
     @property
     def less_is_better(self) -> bool:

@@ -19,11 +19,14 @@ def cells(table: Table, keys: Sequence[str] | None = None) -> tuple[list[Column]
     return columns, [[column.text(row) for column in columns] for _, row in table.frame.iterrows()]
 
 
-def to_markdown(table: Table, keys: Sequence[str] | None = None) -> str:
-    """A Markdown table, with its title above and its notes below."""
+def to_markdown(table: Table, keys: Sequence[str] | None = None, *, links: bool = True) -> str:
+    """A Markdown table, with its title above and its notes below; ``links`` leads from a status to its card."""
     columns, rows = cells(table, keys)
     heads = [column.head for column in columns]
     escaped = [[_markdown(text) for text in row] for row in rows]
+    for place in [place for place, column in enumerate(columns) if column.key == "card" and links]:
+        for row, file in zip(escaped, table.frame["card_file"]):
+            row[place] = f"[{row[place]}]({file})" if file else row[place]
     for row, status in zip(escaped, table.frame["status"]):
         if status == REFERENCE:
             row[:] = [f"*{text}*" if text != "–" else text for text in row]

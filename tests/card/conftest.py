@@ -1,4 +1,4 @@
-"""One small logged experiment whose cards all tests of this folder read."""
+"""The logged experiment that a test file names as YAML."""
 
 from __future__ import annotations
 
@@ -12,29 +12,16 @@ from recsys_lab.experiment import experiment_from_text
 from recsys_lab.tracking import Run
 from recsys_lab.trials import open_family
 
-YAML = """
-question: Do cards tell the truth?
-name: cards
-dataset: {name: synthetic-small}
-split: {strategy: temporal_user, test: 0.2}
-evaluation: {cutoffs: [5, 10]}
-seeds: [1, 2]
-baselines: [Random, Popularity]
-families:
-  collaborative_filtering: [ItemKNN: {n_neighbors: 20}, EASE]
-  factorization: [BPR: {n_epochs: 2, n_factors: 4}]
-"""
-
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[Run]]]:
+def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[Run]]]:
     """Finished runs by label; the store stays the current one while a module's tests run."""
     folder: Path = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         for name in ("MLFLOW_RUN_ID", "RECSYS_LAB_NOTEBOOK", "RECSYS_LAB_HOME"):
             patch.delenv(name, raising=False)
-        experiment = experiment_from_text(YAML)
+        experiment = experiment_from_text(request.module.YAML)
         for seed in (1, 2):
             work = open_family(experiment, family=None, seed=seed, log=True)
             work.run(progress=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,22 @@ from recsys_lab.algorithms.catalogue import make_algorithm
 from recsys_lab.card import check_card, complete_card, schema, status_of, to_markdown, worst
 from recsys_lab.card.limitations import limitations
 from recsys_lab.card.size import declared_level, holds, n_parameters
+from recsys_lab.experiment import experiment_from_text
+from recsys_lab.leaderboard import build
 from recsys_lab.tracking import Run
+
+YAML = """
+question: Do cards tell the truth?
+name: cards
+dataset: {name: synthetic-small}
+split: {strategy: temporal_user, test: 0.2}
+evaluation: {cutoffs: [5, 10]}
+seeds: [1, 2]
+baselines: [Random, Popularity]
+families:
+  collaborative_filtering: [ItemKNN: {n_neighbors: 20}, EASE]
+  factorization: [BPR: {n_epochs: 2, n_factors: 4}]
+"""
 
 
 def card_of(run: Run) -> dict[str, Any]:
@@ -156,3 +172,34 @@ def test_a_row_of_a_leaderboard_completes_the_card(runs: dict[str, list[Run]]) -
     assert json.loads(json.dumps(cards[0])) == cards[0], "the cards of the runs stay as they were"
     with pytest.raises(ValueError, match="no card"):
         complete_card([], place)
+
+
+def test_a_leaderboard_links_completed_cards(runs: dict[str, list[Run]], tmp_path: Path) -> None:
+    board = build(experiment_from_text(YAML))
+    files = board.write(tmp_path)
+    (table,) = board.tables
+    assert table.frame["card"].isin(["valid", "warn", "invalid"]).all()
+    assert table.subtitle.endswith(f"status: {worst(table.frame['card'])}")
+    page = (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
+    markdown = (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
+    for label, row in table.frame.iterrows():
+        assert tmp_path / row["card_file"] in files
+        assert f'href="{row["card_file"]}"' in page
+        assert f"[{row['card']}]({row['card_file']})" in markdown
+        whole = json.loads((tmp_path / row["card_file"]).with_suffix(".json").read_text(encoding="utf-8"))
+        check_card(whole)
+        assert whole["results"]["ndcg@10"]["mean"] == row["mean"]
+        assert whole["comparison"]["verdict"] == row["verdict"]
+        assert len(whole["runs"]) == len(runs[str(label)])
+    assert "](cards/" not in board.to_markdown(links=False)
+    assert table.cards["BPR"]["results"]["ndcg@10"]["sd_over_seeds"] > 0
+    assert table.cards["BPR"]["comparison"]["best_baseline"] == "Popularity"
+
+
+def test_without_a_required_baseline_every_card_is_invalid(runs: dict[str, list[Run]]) -> None:
+    spec = experiment_from_text(YAML)
+    fewer = spec.model_copy(update={"families": {"factorization": spec.families["factorization"]}})
+    (table,) = build(fewer).tables
+    assert set(table.frame["card"]) == {"invalid"}
+    assert table.subtitle.endswith("status: invalid")
+    assert "The table lacks ItemKNN, EASE or SLIM" in table.cards["BPR"]["limitations"][0]
