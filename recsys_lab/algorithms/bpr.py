@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self, TypeAlias, get_args
+from typing import Literal, Self, TypeAlias, get_args
 
 import numpy as np
 from numba import njit
@@ -11,11 +11,23 @@ from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
 from recsys_lab.algorithms.hyper_parameters import require_choice
+from recsys_lab.algorithms.pair_kernels import (
+    below,
+    difference,
+    first_factors,
+    has,
+    in_lines,
+    put_back,
+    require_sound,
+    step,
+    users_of_rows,
+    who_has_what,
+)
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 from recsys_lab.seeds import child_seed
 
 Negatives: TypeAlias = Literal["uniform", "popularity"]
-RUNAWAY = 1e15  # a product of two such numbers is still finite in float32
+DRAWS = 1024  # made at a time, before the steps they lead to
 
 
 @dataclass(kw_only=True, eq=False)
@@ -43,12 +55,13 @@ class BPR(Algorithm):
         require(self.regularization >= 0, f"regularization must not be negative; found {self.regularization}")
         require_choice("negatives", self.negatives, get_args(Negatives))
         users, items = first_factors(train, self.n_factors, self.random_state)
-        by_user = train.matrix
-        rows = users_of_rows(train), by_user.indptr, by_user.indices
+        known = users_of_rows(train), train.matrix.indptr, train.matrix.indices, who_has_what(train.matrix)
+        vectors = in_lines(users), in_lines(items), items[:, -1].copy()
         state = np.array([child_seed(self.random_state, "bpr/steps") | 1], dtype=np.uint64)
         for _ in range(self.n_epochs):
-            epoch(*rows, users, items, self.learning_rate, self.regularization, self.negatives == "popularity", state)
-        require_sound(users, items)
+            epoch(*known, *vectors, self.learning_rate, self.regularization, self.negatives == "popularity", state)
+        require_sound(*vectors)
+        put_back(*vectors, users, items)
         self.user_factors_, self.item_factors_ = users, items
         return self
 
@@ -58,23 +71,6 @@ class BPR(Algorithm):
         return scores
 
 
-def first_factors(train: Interactions, n_factors: int, random_state: int) -> tuple[Float32, Float32]:
-    """Factors of users and items, uniform within ± 0.5 / n_factors, and a last column: 1 for users, 0 for items."""
-    rng = np.random.default_rng(random_state)
-    users, items = (
-        ((rng.random((size, n_factors + 1)) - 0.5) / n_factors).astype(np.float32)
-        for size in (train.n_users, train.n_items)
-    )
-    users[train.user_activity == 0] = 0
-    users[:, -1], items[:, -1] = 1, 0
-    return users, items
-
-
-def users_of_rows(train: Interactions) -> Int32:
-    """The user of each stored entry of the matrix of ``train``."""
-    return np.repeat(np.arange(train.n_users, dtype=np.int32), np.diff(train.matrix.indptr))
-
-
 def require_positive(model: Algorithm, *names: str) -> None:
     """Raise ValueError unless these hyper-parameters are above 0."""
     for name in names:
@@ -82,70 +78,28 @@ def require_positive(model: Algorithm, *names: str) -> None:
         require(value > 0, f"{name} must be above 0; found {value}")
 
 
-def require_sound(*factors: Float32) -> None:
-    """Raise ValueError when training ran away."""
-    require(
-        all(bool((np.abs(values) < RUNAWAY).all()) for values in factors),
-        "training diverged: factors are not finite; try a lower learning_rate or more regularization",
-    )
-
-
 @njit(cache=True)
-def next_random(state: Any) -> Any:
-    """64 random bits: xorshift64* (Vigna, ACM TOMS 2016). ``state`` (1,) uint64 moves on."""
-    x = state[0]
-    x ^= x >> np.uint64(12)
-    x ^= x << np.uint64(25)
-    x ^= x >> np.uint64(27)
-    state[0] = x
-    return x * np.uint64(0x2545F4914F6CDD1D)
-
-
-@njit(cache=True)
-def below(state: Any, n: int) -> Any:
-    """An integer 0 ... n - 1 from the upper 32 bits (n < 2**32; the bias is below n / 2**32)."""
-    return np.int64(((next_random(state) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
-
-
-@njit(cache=True)
-def contains(items: Any, item: int) -> Any:
-    """Whether the sorted ``items`` hold ``item``."""
-    position = np.searchsorted(items, item)
-    return position < len(items) and items[position] == item
-
-
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def difference(p: Any, q: Any, r: Any) -> Any:
-    """p·(q − r)."""
-    total = np.float32(0)
-    for f in range(len(p)):
-        total += p[f] * (q[f] - r[f])
-    return total
-
-
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def step(p: Any, q: Any, r: Any, rate: float, push: float, ridge: float) -> None:
-    """Move the user p towards the item q and away from r by ``push``; the last column of p stays 1."""
-    last = len(p) - 1
-    for f in range(last):
-        pf, qf, rf = p[f], q[f], r[f]
-        p[f] += rate * (push * (qf - rf) - ridge * pf)
-        q[f] += rate * (push * pf - ridge * qf)
-        r[f] += rate * (-push * pf - ridge * rf)
-    q[last] += rate * (push - ridge * q[last])
-    r[last] += rate * (-push - ridge * r[last])
-
-
-@njit(cache=True)
-def epoch(row_users, indptr, indices, users, items, rate, ridge, popular, state):  # type: ignore[no-untyped-def]
-    """As many draws as there are rows; ``users``, ``items`` and ``state`` are changed in place."""
-    n_rows, n_items = len(indices), len(items)
-    rate, ridge = np.float32(rate), np.float32(ridge)
-    for _ in range(n_rows):
+def _draw(row_users, indptr, indices, bits, n_items, popular, state, drawn):  # type: ignore[no-untyped-def]
+    """Fill ``drawn`` (n, 3) with user, item and other item; those whose user has the other are left out. How many."""
+    n_rows, kept = len(indices), 0
+    for _ in range(len(drawn)):
         row = below(state, n_rows)
-        u, i = row_users[row], indices[row]
-        j = indices[below(state, n_rows)] if popular else below(state, n_items)
-        if contains(indices[indptr[u] : indptr[u + 1]], j):
-            continue
-        push = np.float32(1) / (np.float32(1) + np.exp(difference(users[u], items[i], items[j])))
-        step(users[u], items[i], items[j], rate, push, ridge)
+        user, other = row_users[row], indices[below(state, n_rows)] if popular else below(state, n_items)
+        drawn[kept, 0], drawn[kept, 1], drawn[kept, 2] = user, indices[row], other
+        kept += 1 - has(bits, indptr, indices, n_items, user, other)
+    return kept
+
+
+@njit(cache=True)
+def epoch(row_users, indptr, indices, bits, users, items, biases, rate, ridge, popular, state):  # type: ignore[no-untyped-def]
+    """As many draws as there are rows; ``users``, ``items``, ``biases`` and ``state`` are changed in place."""
+    rate = np.float32(rate)
+    keep = np.float32(1) - rate * np.float32(ridge)
+    drawn = np.empty((min(DRAWS, len(indices)), 3), dtype=np.int64)
+    for first in range(0, len(indices), DRAWS):
+        room = drawn[: min(DRAWS, len(indices) - first)]
+        for draw in range(_draw(row_users, indptr, indices, bits, len(items), popular, state, room)):
+            u, i, j = drawn[draw, 0], drawn[draw, 1], drawn[draw, 2]
+            p, q, r = users[u], items[i], items[j]
+            push = rate / (np.float32(1) + np.exp(difference(p, q, r) + (biases[i] - biases[j])))
+            step(p, q, r, biases, i, j, push, keep)

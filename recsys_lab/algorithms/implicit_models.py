@@ -19,7 +19,8 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from recsys_lab.algorithms.base import Algorithm, require_columns
-from recsys_lab.algorithms.bpr import require_positive, require_sound
+from recsys_lab.algorithms.bpr import require_positive
+from recsys_lab.algorithms.pair_kernels import require_sound
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 

@@ -10,15 +10,18 @@ from numba import njit
 from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
-from recsys_lab.algorithms.bpr import (
+from recsys_lab.algorithms.bpr import require_positive
+from recsys_lab.algorithms.pair_kernels import (
     below,
-    contains,
-    difference,
+    dot,
     first_factors,
-    require_positive,
+    has,
+    in_lines,
+    put_back,
     require_sound,
     step,
     users_of_rows,
+    who_has_what,
 )
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 from recsys_lab.seeds import child_seed
@@ -51,16 +54,17 @@ class WARP(Algorithm):
         require_positive(self, "n_factors", "n_epochs", "learning_rate", "max_norm", "max_trials")
         require(self.regularization >= 0, f"regularization must not be negative; found {self.regularization}")
         users, items = first_factors(train, self.n_factors, self.random_state)
-        by_user = train.matrix
-        rows = users_of_rows(train), by_user.indptr, by_user.indices
+        known = users_of_rows(train), train.matrix.indptr, train.matrix.indices, who_has_what(train.matrix)
+        vectors = in_lines(users), in_lines(items), items[:, -1].copy()
         losses = rank_losses(train.n_items)
         state = np.array([child_seed(self.random_state, "warp/steps") | 1], dtype=np.uint64)
         for _ in range(self.n_epochs):
             epoch(
-                *rows, users, items, losses, self.learning_rate, self.regularization, self.max_norm,
+                *known, *vectors, losses, self.learning_rate, self.regularization, self.max_norm,
                 self.max_trials, state,
             )  # fmt: skip
-        require_sound(users, items)
+        require_sound(*vectors)
+        put_back(*vectors, users, items)
         self.user_factors_, self.item_factors_ = users, items
         return self
 
@@ -79,31 +83,33 @@ def rank_losses(n_items: int) -> Float32:
 
 @njit(cache=True)
 def _shorten(vector: Any, max_norm: float) -> None:
-    """Scale all but the last entry back to ``max_norm`` where they are longer."""
-    squared = np.float32(0)
-    for f in range(len(vector) - 1):
-        squared += vector[f] * vector[f]
+    """Scale the vector back to ``max_norm`` where it is longer."""
+    squared = dot(vector, vector)
     if squared > max_norm * max_norm:
         scale = np.float32(max_norm / np.sqrt(squared))
-        for f in range(len(vector) - 1):
+        for f in range(len(vector)):
             vector[f] *= scale
 
 
 @njit(cache=True)
-def epoch(row_users, indptr, indices, users, items, losses, rate, ridge, max_norm, max_trials, state):  # type: ignore[no-untyped-def]
-    """As many steps as there are rows; ``users``, ``items`` and ``state`` are changed in place."""
+def epoch(  # type: ignore[no-untyped-def]
+    row_users, indptr, indices, bits, users, items, biases, losses, rate, ridge, max_norm, max_trials, state
+):
+    """As many steps as there are rows; ``users``, ``items``, ``biases`` and ``state`` are changed in place."""
     n_rows, n_items = len(indices), len(items)
-    rate, ridge, max_norm = np.float32(rate), np.float32(ridge), np.float32(max_norm)
+    rate, max_norm = np.float32(rate), np.float32(max_norm)
+    keep = np.float32(1) - rate * np.float32(ridge)
     for _ in range(n_rows):
         row = below(state, n_rows)
         u, i = row_users[row], indices[row]
-        known = indices[indptr[u] : indptr[u + 1]]
+        p, q = users[u], items[i]
+        bound = dot(p, q) + biases[i] - np.float32(1)
         for trial in range(1, max_trials + 1):
             j = below(state, n_items)
-            if contains(known, j) or difference(users[u], items[i], items[j]) >= np.float32(1):
+            if has(bits, indptr, indices, n_items, u, j) or dot(p, items[j]) + biases[j] <= bound:
                 continue
-            step(users[u], items[i], items[j], rate, losses[(n_items - 1) // trial], ridge)
-            _shorten(users[u], max_norm)
-            _shorten(items[i], max_norm)
+            step(p, q, items[j], biases, i, j, rate * losses[(n_items - 1) // trial], keep)
+            _shorten(p, max_norm)
+            _shorten(q, max_norm)
             _shorten(items[j], max_norm)
             break

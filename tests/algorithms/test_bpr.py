@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recsys_lab.algorithms.bpr import BPR, below, contains, first_factors
+from recsys_lab.algorithms import pair_kernels
+from recsys_lab.algorithms.bpr import BPR
 from recsys_lab.algorithms.contract import recommend_all
 from recsys_lab.algorithms.contract_cases import contract_data, rows_of
+from recsys_lab.algorithms.pair_kernels import below, contains, first_factors, in_lines, put_back
+from recsys_lab.algorithms.warp import WARP
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.seeds import child_seed
 
@@ -79,6 +82,32 @@ def test_contains_finds_what_is_there() -> None:
     items = np.array([2, 5, 9], dtype=np.int32)
     assert [item for item in range(11) if contains(items, item)] == [2, 5, 9]
     assert not contains(items[:0], 3)
+
+
+@pytest.mark.parametrize("model", [BPR, WARP])
+def test_the_table_of_who_has_what_and_a_search_give_equal_bits(
+    model: type[BPR] | type[WARP], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = contract_data()
+    assert np.unpackbits(pair_kernels.who_has_what(train.matrix)).sum() == train.matrix.nnz
+    looked_up = model(n_epochs=2).fit(train)
+    monkeypatch.setattr(pair_kernels, "MAX_BITS", 0)
+    assert len(pair_kernels.who_has_what(train.matrix)) == 0
+    searched = model(n_epochs=2).fit(train)
+    assert looked_up.user_factors_.tobytes() == searched.user_factors_.tobytes()
+    assert looked_up.item_factors_.tobytes() == searched.item_factors_.tobytes()
+
+
+@pytest.mark.parametrize("n_factors", [1, 16, 17])
+def test_vectors_fill_cache_lines_and_return_unharmed(n_factors: int) -> None:
+    users, items = first_factors(contract_data(), n_factors, 3)
+    rows = in_lines(users), in_lines(items)
+    assert all(part.ctypes.data % 64 == part.strides[0] % 64 == 0 for part in rows)
+    assert rows[0][:, n_factors:].sum() == 0
+    left = np.zeros_like(users), np.zeros_like(items)
+    put_back(*rows, items[:, -1] + 2, *left)
+    np.testing.assert_array_equal(left[0][:, :-1], users[:, :-1])
+    np.testing.assert_array_equal(left[1], np.column_stack([items[:, :-1], items[:, -1] + 2]))
 
 
 def test_a_user_without_rows_gets_items_by_their_bias() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recsys_lab.algorithms.bpr import below, first_factors
 from recsys_lab.algorithms.contract_cases import contract_data
+from recsys_lab.algorithms.pair_kernels import below, first_factors
 from recsys_lab.algorithms.warp import WARP, rank_losses
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.seeds import child_seed
