@@ -17,6 +17,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+SERVE_STAMP := $(VENV)/.installed-serve
 UV := $(shell command -v uv 2>/dev/null)
 ifdef UV
   PIP_INSTALL = $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
@@ -24,13 +25,16 @@ else
   PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 endif
 
-.PHONY: help compare test lint lab ui leaderboard published bench notebooks-refresh docs setup setup-dev setup-extras clean
+.PHONY: help compare test test-slow peers lint lab ui serve leaderboard published bench notebooks-refresh docs setup setup-dev setup-extras clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 compare: $(RUN_STAMP)  ## run an experiment and print its leaderboard (EXPERIMENT=experiments/quickstart.yaml JOBS=auto)
 	$(BIN)/recsys-lab run $(EXPERIMENT) --jobs $(JOBS) $(ARGS)
+
+serve: $(SERVE_STAMP)  ## promote the quickstart's winner if nothing is promoted, and open the page of the service
+	$(BIN)/recsys-lab serve --open $(ARGS)
 
 leaderboard: $(RUN_STAMP)  ## print the leaderboard of a finished experiment again (EXPERIMENT=...)
 	$(BIN)/recsys-lab leaderboard $(EXPERIMENT) $(ARGS)
@@ -45,6 +49,13 @@ test: $(DEV_STAMP)  ## lint, types, tests, notebooks, coverage
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with tests/notebooks/sanitize.cfg notebooks
 	$(BIN)/coverage report --fail-under=90 --skip-covered
+
+test-slow: $(DEV_STAMP)  ## the tests that take minutes: error rates of the statistics, published numbers
+	$(BIN)/python -m pytest -n $(WORKERS) --dist load --slow -m slow tests $(ARGS)
+
+peers: $(DEV_STAMP)  ## install the libraries whose metric definitions are compared, each in its own environment, and test
+	$(BIN)/python -m benchmarks.peers ranx rectools recommenders lenskit recbole
+	$(BIN)/python -m pytest -m peers tests/peers
 
 lint: $(DEV_STAMP)  ## mend what ruff can mend, then report the rest
 	$(BIN)/ruff check --fix .
@@ -97,4 +108,8 @@ $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 
 $(DEV_STAMP): $(RUN_STAMP)
 	$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
+
+$(SERVE_STAMP): $(RUN_STAMP)
+	$(PIP_INSTALL) --editable '.[serve]'
 	@touch $@
