@@ -106,11 +106,11 @@ def test_folds_of_a_model_are_one_row_and_both_splits_are_named() -> None:
 
 def test_configurations_of_an_algorithm_are_counted_as_trials() -> None:
     grid = [
-        Entry(f"ItemKNN n_neighbors={k}", "collaborative_filtering", evaluation("ItemKNN", 0.3), is_default=False)
+        Entry(f"ItemKNN n_neighbors={k}", "collaborative_filtering", evaluation("ItemKNN", 0.3), origin="fixed")
         for k in (5, 50)
     ]
     frame = table([*entries({"Popularity": 0.2}), *grid]).frame
-    assert frame.loc["ItemKNN n_neighbors=5", ["n_trials", "status"]].tolist() == [2, "set"]
+    assert frame.loc["ItemKNN n_neighbors=5", ["n_trials", "status"]].tolist() == [2, "fixed"]
     assert frame.loc["Popularity", "n_trials"] == 1
 
 

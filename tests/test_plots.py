@@ -255,3 +255,17 @@ def test_numbers_and_names_are_written_for_readers() -> None:
     written: list[Any] = [style.plain_number(12_000.0), style.plain_number(0.01), style.words("item_coverage@10")]
     assert written == ["12,000", "0.01", "item coverage@10"]
     assert style.short("a long name indeed", 10) == "a long na…"
+
+
+def test_searches_are_panels_on_one_scale() -> None:
+    good = pd.DataFrame({"number": range(4), "value": [0.1, 0.3, np.nan, 0.2], "best": [0.1, 0.3, 0.3, 0.3]})
+    figure = plots.search_curves({"EASE": good, "ItemKNN": good[:2]}, "ndcg@10", n_random=1)
+    assert len(figure.axes) == 2
+    line, dots, crosses, border = figure.axes[0].lines
+    assert line.get_ydata().tolist() == [0.1, 0.3, 0.3, 0.3]
+    assert dots.get_xdata().tolist() == [1, 2, 3, 4]
+    assert crosses.get_xdata().tolist() == [3]
+    assert border.get_xdata()[0] == 1.5
+    assert {"EASE", "ItemKNN"} <= set(texts(figure))
+    with pytest.raises(ValueError, match="at least one search"):
+        plots.search_curves({}, "ndcg@10")

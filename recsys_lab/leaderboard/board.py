@@ -17,11 +17,11 @@ from recsys_lab.experiment import Experiment, Trial, expand, load_experiment, sw
 from recsys_lab.leaderboard import html, text
 from recsys_lab.leaderboard.appendix import pairs_csv
 from recsys_lab.leaderboard.cards import card_files, with_cards
-from recsys_lab.leaderboard.columns import REFERENCE
 from recsys_lab.leaderboard.files import replace_file
 from recsys_lab.leaderboard.table import ORACLE, Entry, Table, build_table
 from recsys_lab.plots import to_png, to_svg
-from recsys_lab.tracking import find_trials, home, load_checks, load_evaluation
+from recsys_lab.tracking import Run, find_trials, home, load_checks, load_evaluation, load_tuning
+from recsys_lab.tuning import TuningRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,7 +120,7 @@ def build(experiment: Experiment | Path | str) -> Leaderboard:
     trials = expand(spec)
     runs = find_trials(spec.name, {trial.trial_id for trial in trials}, sweep_id(spec))
     finished = {
-        trial.trial_id: load_evaluation(runs[trial.trial_id])
+        trial.trial_id: _read(spec, trial, runs[trial.trial_id])
         for trial in trials
         if trial.trial_id in runs and runs[trial.trial_id].status == "FINISHED"
     }
@@ -129,7 +129,6 @@ def build(experiment: Experiment | Path | str) -> Leaderboard:
         for trial in trials
         if trial.trial_id in runs and runs[trial.trial_id].status == "FAILED"
     }
-    checked = {trial_id: load_checks(runs[trial_id]) for trial_id in finished}
     if not finished:
         raise LookupError(
             f"no finished trial of {spec.name!r} ({len(trials)} planned); "
@@ -139,7 +138,7 @@ def build(experiment: Experiment | Path | str) -> Leaderboard:
     for split in sorted({trial.split for trial in trials}):
         planned = [trial for trial in trials if trial.split == split]
         if any(trial.trial_id in finished for trial in planned):
-            tables.append(with_cards(_table(spec, split, planned, finished, failed, checked), planned, runs))
+            tables.append(with_cards(_table(spec, planned, finished, failed), planned, runs))
     _same_data(tables)
     return Leaderboard(spec.name, spec.question, tuple(tables))
 
@@ -149,18 +148,19 @@ def from_work(work: FamilyWork) -> Leaderboard:
 
     That of one family is not blamed for the baselines that belong to the others.
     """
-    finished = {
+    known = {
         trial.trial_id: work.fold_evaluations[trial.fold or 0][trial.label]
         for trial in work.trials
         if trial.label in work.fold_evaluations.get(trial.fold or 0, {})
     }
-    complete = _complete_labels(work.trials, finished)
+    complete = _complete_labels(work.trials, known)
     entries = [
         _entry(
+            work.experiment,
             trial,
-            finished[trial.trial_id],
-            _split_words(work.experiment, trial.split),
+            known[trial.trial_id],
             work.checks.get(trial.label, ()),
+            work.records.get(trial.trial_id),
         )
         for trial in work.trials
         if trial.label in complete
@@ -171,19 +171,12 @@ def from_work(work: FamilyWork) -> Leaderboard:
 
 def _table(
     spec: Experiment,
-    split: int,
     planned: Sequence[Trial],
-    finished: Mapping[str, Evaluation],
+    finished: Mapping[str, Entry],
     failed: Mapping[str, str],
-    checked: Mapping[str, tuple[Check, ...]],
 ) -> Table:
-    words = _split_words(spec, split)
     complete = _complete_labels(planned, finished)
-    entries = [
-        _entry(trial, finished[trial.trial_id], words, checked[trial.trial_id])
-        for trial in planned
-        if trial.trial_id in finished and trial.label in complete
-    ]
+    entries = [finished[trial.trial_id] for trial in planned if trial.trial_id in finished and trial.label in complete]
     failures = {trial.label: failed[trial.trial_id] for trial in planned if trial.trial_id in failed}
     for trial in planned:
         if trial.trial_id not in finished and trial.trial_id not in failed:
@@ -191,7 +184,7 @@ def _table(
     return _of_entries(spec, entries, failures)
 
 
-def _complete_labels(planned: Iterable[Trial], finished: Mapping[str, Evaluation]) -> set[str]:
+def _complete_labels(planned: Iterable[Trial], finished: Mapping[str, object]) -> set[str]:
     """Models all of whose seeds and folds are finished: a mean over some folds compares with nothing."""
     planned = list(planned)
     unfinished = {trial.label for trial in planned if trial.trial_id not in finished}
@@ -214,11 +207,16 @@ def _of_entries(
     )
 
 
-def _entry(trial: Trial, evaluation: Evaluation, words: str, checks: tuple[Check, ...]) -> Entry:
-    own = {key for key in trial.parameters if key != "random_state"}
-    return Entry(
-        trial.label, trial.family, evaluation, trial.seed, trial.fold, split=words, is_default=not own, checks=checks
-    )
+def _read(spec: Experiment, trial: Trial, run: Run) -> Entry:
+    return _entry(spec, trial, load_evaluation(run), load_checks(run), load_tuning(run) if trial.space else None)
+
+
+def _entry(
+    spec: Experiment, trial: Trial, evaluation: Evaluation, checks: tuple[Check, ...], tuning: TuningRecord | None
+) -> Entry:
+    named = (trial.label, trial.family, evaluation, trial.seed, trial.fold)
+    words = _split_words(spec, trial.split)
+    return Entry(*named, split=words, checks=checks, origin=trial.origin, tuning=tuning)
 
 
 def _split_words(spec: Experiment, split: int) -> str:
@@ -230,7 +228,7 @@ def _split_words(spec: Experiment, split: int) -> str:
 
 
 def _ranked(table: Table) -> pd.Series:
-    return table.frame.loc[table.frame["status"] != REFERENCE, "mean"]
+    return table.frame.loc[table.frame["rank_group"].notna(), "mean"]
 
 
 def _same_data(tables: Sequence[Table]) -> None:

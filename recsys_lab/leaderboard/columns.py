@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+NOT_RANKED = "not ranked"  # the verdict of a model at values that were not searched, among models that were tuned
 REFERENCE = "reference"  # the status of the Oracle row: it knows the truth and is not ranked
 MINUS = "\N{MINUS SIGN}"
 
@@ -95,6 +96,7 @@ def columns_of(frame: pd.DataFrame, metric: str, best_baseline: str) -> list[Col
         _count("n_seeds", "seeds", "Fits with different seeds"),
         *_seed_spread(frame),
         _count("n_trials", "trials", "Configurations of this algorithm that were tried"),
+        *_search_time(frame),
         Column("fit_s", "fit s", "Seconds to fit", _significant("fit_s"), _number("fit_s")),
         Column("ms_per_user", "ms/user", "Milliseconds a user", _significant("ms_per_user"), _number("ms_per_user")),
         _count("peak_rss_mb", "peak MB", "Highest memory of the process"),
@@ -109,7 +111,15 @@ def columns_of(frame: pd.DataFrame, metric: str, best_baseline: str) -> list[Col
             shown.append(Column(key, head, f"{meaning} ({key})", _decimals(key, digits), _number(key)))
     if "card" in frame:
         shown.append(Column("card", "card", "Evaluation card: valid, warn or invalid", lambda row: str(row["card"])))
-    return [*shown, Column("status", "status", "reference, baseline, or hyper-parameters: default or set", _status)]
+    meaning = "Reference, baseline, or hyper-parameters: tuned, default or fixed"
+    return [*shown, Column("status", "status", meaning, _status)]
+
+
+def _search_time(frame: pd.DataFrame) -> list[Column]:
+    if "search_s" not in frame or frame["search_s"].isna().all():
+        return []
+    meaning = "Seconds of the search for hyper-parameters, all trials"
+    return [Column("search_s", "search s", meaning, _significant("search_s"), _number("search_s"))]
 
 
 def _seed_spread(frame: pd.DataFrame) -> list[Column]:
@@ -129,7 +139,8 @@ def _name(row: pd.Series) -> str:
 
 
 def _status(row: pd.Series) -> str:
-    return str(row["status"])
+    tuned = row["status"] == "baseline" and row["origin"] == "tuned"
+    return "baseline, tuned" if tuned else str(row["status"])
 
 
 def _verdict(row: pd.Series) -> str:

@@ -12,10 +12,13 @@ import pandas as pd
 from recsys_lab.checks import Check
 from recsys_lab.comparison import BASELINES, Comparison, compare
 from recsys_lab.evaluation import Evaluation
+from recsys_lab.experiment import DEFAULT, FIXED
 from recsys_lab.leaderboard.appendix import power_notes, seed_notes
+from recsys_lab.leaderboard.budgets import budget_columns, budget_notes, check_budgets, untuned
 from recsys_lab.leaderboard.check_notes import check_notes, is_sound, table_checks
-from recsys_lab.leaderboard.columns import REFERENCE, Column, columns_of
+from recsys_lab.leaderboard.columns import NOT_RANKED, REFERENCE, Column, columns_of
 from recsys_lab.metrics.definitions import parse_metric
+from recsys_lab.tuning import TuningRecord
 
 ORACLE = "Oracle"
 # one name of each group must be in the table (EVALUATION §5), or it is marked invalid
@@ -37,19 +40,21 @@ class Entry:
     fold: int | None = None
     group: str = ""  # hash of the split, the same for all folds of one k_fold; "" = the evaluation's split_hash
     split: str = ""  # the split in words
-    is_default: bool = True  # no hyper-parameter was set by hand
     checks: tuple[Check, ...] = ()  # of its trial
+    origin: str = DEFAULT  # of the hyper-parameters: "tuned", "fixed" by hand, or the algorithm's "default"
+    tuning: TuningRecord | None = None  # the search; None: nothing was searched
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
     """The ranked models of one data set, split and protocol.
 
-    ``frame`` is indexed by model, best first, the Oracle on top: rank_group, family, status, mean, low, high,
+    ``frame`` is indexed by model, best first, the Oracle on top: rank_group, family, status, origin, mean, low, high,
     difference, difference_low, difference_high, relative_percent, p, p_holm, dz, wins, ties, losses, verdict,
-    n_users, n_seeds, n_trials, fit_s, ms_per_user, peak_rss_mb, seed_sd, minimum_detectable, catalogue metrics. All
-    measured summaries of a model are in ``summaries``. ``notes`` say what to know before believing the table; ``valid``
-    is False when a required baseline is missing or a check of level E failed.
+    n_users, n_seeds, n_trials, search_s, fit_s, ms_per_user, peak_rss_mb, seed_sd, minimum_detectable, catalogue
+    metrics. Among tuned models those that were not tuned stand last, without a rank. All measured summaries of a model
+    are in ``summaries``. ``notes`` say what to know before believing the table; ``valid`` is False when a required
+    baseline is missing or a check of level E failed.
     """
 
     title: str
@@ -63,6 +68,7 @@ class Table:
     valid: bool = True
     failures: dict[str, str] = field(default_factory=dict)
     cards: dict[str, dict[str, Any]] = field(default_factory=dict)  # model -> its evaluation card, completed
+    searches: dict[str, TuningRecord] = field(default_factory=dict)  # of the tuned models, best first; of folds one
 
     @property
     def less_is_better(self) -> bool:
@@ -91,26 +97,26 @@ def build_table(
     ``check_baselines=False`` lets a table stand without the required baselines.
     Raises ValueError when there is nothing to rank.
     """
-    by_label: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_label.setdefault(entry.label, []).append(entry)
+    by_label = _by_label(entries)
     references = [label for label, group in by_label.items() if group[0].evaluation.algorithm == ORACLE]
     if len(by_label) == len(references):
         raise ValueError(f"nothing to rank: no finished trial among {len(entries)} entries but the Oracle")
-    present = [label for label in baselines if label in by_label and label not in references]
+    check_budgets(by_label)
+    apart = untuned(by_label, references)
+    present = [label for label in baselines if label in by_label and label not in (*references, *apart)]
     comparison = compare(
         {label: [entry.evaluation for entry in group] for label, group in by_label.items()},
         primary,
-        baselines=present or BASELINES,
-        references=references,
+        baselines=present or [label for label in BASELINES if label not in apart],
+        references=[*references, *apart],
     )
     summaries = _summaries(by_label)
-    frame = _frame(comparison, by_label, summaries, primary)
+    frame = _frame(comparison, by_label, summaries, primary, apart)
     some = entries[0].evaluation
     algorithms = {label: group[0].evaluation.algorithm for label, group in by_label.items()}
     task = str(some.protocol.get("task", "ranking"))
     missing = missing_baselines(task, list(algorithms.values())) if check_baselines else []
-    checks = table_checks(by_label, present, primary)
+    checks, told = table_checks(by_label, present, primary), budget_notes(by_label, apart)
     return Table(
         title=" · ".join(part for part in (dataset, entries[0].split) if part) or "leaderboard",
         subtitle=_subtitle(frame, some, primary),
@@ -119,10 +125,18 @@ def build_table(
         summaries=summaries.reindex(frame.index),
         comparison=comparison,
         hashes=_hashes(entries),
-        notes=(*_notes(comparison, frame, missing, failures or {}, algorithms), *check_notes(checks)),
+        notes=(*_notes(comparison, frame, missing, failures or {}, algorithms), *told, *check_notes(checks)),
         valid=not missing and is_sound(checks),
         failures=dict(failures or {}),
+        searches={label: found for label in frame.index if (found := by_label[label][0].tuning) is not None},
     )
+
+
+def _by_label(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(entry.label, []).append(entry)
+    return found
 
 
 def missing_baselines(task: str, algorithms: Sequence[str]) -> list[str]:
@@ -144,26 +158,36 @@ def _hashes(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def _frame(
-    comparison: Comparison, entries: Mapping[str, Sequence[Entry]], summaries: pd.DataFrame, primary: str
+    comparison: Comparison,
+    entries: Mapping[str, Sequence[Entry]],
+    summaries: pd.DataFrame,
+    primary: str,
+    apart: Sequence[str],
 ) -> pd.DataFrame:
-    """The comparison's table, references on top and unranked, with what each model cost and how often it was tried."""
+    """The comparison's table, with what each model cost and how often it was tried.
+
+    References stand on top and models that are set ``apart`` below, both without a rank.
+    """
     frame = comparison.table.drop(columns="is_baseline").astype({"rank_group": np.float64})
-    references = frame.index[comparison.table["verdict"] == REFERENCE]
-    frame = frame.loc[[*references, *frame.index.difference(references, sort=False)]]
+    frame.loc[list(apart), "verdict"] = NOT_RANKED
+    references = frame.index[frame["verdict"] == REFERENCE]
+    last = frame.loc[list(apart)].sort_values("mean", ascending=_less_is_better(primary), kind="stable").index
+    frame = frame.loc[[*references, *frame.index.difference([*references, *last], sort=False), *last]]
     nothing = ["difference", "difference_low", "difference_high", "relative_percent", "dz", "wins", "ties", "losses"]
     frame = frame.astype(dict.fromkeys(["wins", "ties", "losses"], np.float64))
-    frame.loc[[*references, comparison.best_baseline], nothing] = np.nan  # nothing is compared there
-    frame.loc[references, "rank_group"] = np.nan
-    tried = pd.Series({label: group[0].evaluation.algorithm for label, group in entries.items()})
+    frame.loc[[*references, *last, comparison.best_baseline], nothing] = np.nan  # nothing is compared there
+    frame.loc[[*references, *last], "rank_group"] = np.nan
+    budgets = budget_columns(entries)
     cutoff = primary.partition("@")[2] or "10"
     catalogue = [f"{name}@{cutoff}" for name in ("item_coverage", "gini", "arp") if f"{name}@{cutoff}" in summaries]
     for label in frame.index:
         group = entries[label]
         costs = pd.DataFrame([vars(entry.evaluation.cost) for entry in group]).mean()
         frame.loc[label, "family"] = group[0].family
-        frame.loc[label, "status"] = _status(label, comparison, group)
+        frame.loc[label, "status"] = _status(label, comparison, group, label in apart)
+        frame.loc[label, "origin"] = group[0].origin
         frame.loc[label, "n_seeds"] = len({entry.seed for entry in group})
-        frame.loc[label, "n_trials"] = (tried == tried[label]).sum()
+        frame.loc[label, ["n_trials", "search_s"]] = budgets.loc[label, ["n_trials", "search_s"]]
         frame.loc[label, ["fit_s", "ms_per_user", "peak_rss_mb"]] = costs[["fit_s", "ms_per_user", "peak_rss_mb"]]
     frame.index.name = "model"
     return frame.join(comparison.details[["seed_sd", "minimum_detectable"]]).join(summaries[catalogue])
@@ -173,12 +197,14 @@ def _less_is_better(primary: str) -> bool:
     return parse_metric(primary)[0].better == "lower"
 
 
-def _status(label: str, comparison: Comparison, entries: Sequence[Entry]) -> str:
+def _status(label: str, comparison: Comparison, entries: Sequence[Entry], apart: bool) -> str:
+    if apart:
+        return entries[0].origin
     if comparison.table["verdict"][label] == REFERENCE:
         return REFERENCE
     if comparison.table["is_baseline"][label]:
         return "baseline"
-    return "default" if entries[0].is_default else "set"
+    return entries[0].origin
 
 
 def _subtitle(frame: pd.DataFrame, some: Evaluation, primary: str) -> str:
@@ -203,8 +229,8 @@ def _notes(
     if users < FEW_USERS:
         notes.append(f"Only {users} users were measured; below {FEW_USERS} the intervals are wide and rough.")
     notes += [*power_notes(comparison), *seed_notes(frame["n_seeds"], algorithms)]
-    if frame["status"].isin(["default", "set"]).any():
-        notes.append('Rows marked "default" or "set" were not tuned: they are a start, not what the algorithm can do.')
+    if frame["status"].isin([DEFAULT, FIXED]).any():
+        notes.append(f'Rows marked "{DEFAULT}" or "{FIXED}" were not tuned: a start, not what the algorithm can do.')
     if (frame["status"] == REFERENCE).any():
         notes.append("The Oracle knows the truth from which the data were generated: the best score anyone can reach.")
     return [*notes, *(f"{note[0].upper()}{note[1:]}." if note[-1] != "." else note for note in comparison.notes)]

@@ -5,6 +5,7 @@ from recsys_lab.plots.models import factor_map, named_bars, principal_plane, wei
 from recsys_lab.plots.neural import layer_picture
 from recsys_lab.plots.ranks import critical_difference
 from recsys_lab.plots.results import leaderboard_dots, loss_curves, parameter_curve, trade_off
+from recsys_lab.plots.searches import search_curves
 from recsys_lab.plots.segments import segment_dots
 from recsys_lab.plots.style import Plot, to_png, to_svg
 
@@ -20,6 +21,7 @@ __all__ = [
     "popularity_curve",
     "principal_plane",
     "rating_histogram",
+    "search_curves",
     "segment_dots",
     "split_timeline",
     "timeline",

@@ -36,6 +36,12 @@ class NotebookJob:
     parameters: dict[str, Any]
     trials: tuple[Trial, ...]
     key: str  # hash of the notebook, its parameters and its trials: what the output must carry to be up to date
+    budget: int = 0  # trials of each search for hyper-parameters
+
+    @property
+    def n_steps(self) -> int:
+        """What the progress bar counts: trials, and those of the searches before them."""
+        return len(self.trials) + self.budget * sum(bool(trial.space) for trial in self.trials)
 
     @property
     def lock_name(self) -> str:
@@ -76,15 +82,17 @@ def plan_jobs(
     families = [family for family in experiment.families if not only or family in only]
     trials = expand(experiment)
     jobs = []
-    for split in range(len(experiment.split)):
-        for seed in experiment.seeds:
-            here = [trial for trial in trials if trial.split == split and trial.seed == seed]
-            own = [family for family in families if any(trial.family == family for trial in here)]
-            if here and not own:
-                own = families[:1]  # only baselines differ at this seed: one notebook carries them
-            for family in own:
-                chosen = select(trials, family=family, split=split, seed=seed)
-                jobs.append(_family_job(experiment, file, family, (split, seed), chosen, outputs, notebooks))
+    places = [(split, seed) for split in range(len(experiment.split)) for seed in experiment.seeds]
+    if experiment.tuning is not None:  # the searches of all splits first: at another seed they are found finished
+        places.sort(key=lambda place: experiment.seeds.index(place[1]))
+    for split, seed in places:
+        here = [trial for trial in trials if trial.split == split and trial.seed == seed]
+        own = [family for family in families if any(trial.family == family for trial in here)]
+        if here and not own:
+            own = families[:1]  # only baselines differ at this seed: one notebook carries them
+        for family in own:
+            chosen = select(trials, family=family, split=split, seed=seed)
+            jobs.append(_family_job(experiment, file, family, (split, seed), chosen, outputs, notebooks))
     return jobs
 
 
@@ -130,12 +138,24 @@ def describe(experiment: Experiment, jobs: Sequence[NotebookJob]) -> str:
         f"  data      {experiment.dataset_name}",
         f"  splits    {splits}",
         f"  measure   {experiment.evaluation.task}, primary {experiment.evaluation.primary}",
+        *_budget(experiment, list(trials.values())),
         f"  seeds     {', '.join(map(str, experiment.seeds))}",
         f"  models    {len(labels)}: {', '.join(labels)}",
         f"  notebooks {len(jobs)}, trials {len(trials)}",
     ]
     lines += [f"    {job.title}: {len(job.trials)} trials" for job in jobs]
     return "\n".join(lines)
+
+
+def _budget(experiment: Experiment, trials: Sequence[Trial]) -> list[str]:
+    """The searches in a line; none without tuning."""
+    spec = experiment.tuning
+    if spec is None:
+        return []
+    searches = {(trial.label, trial.split, trial.fold) for trial in trials if trial.space}
+    limit = "" if spec.timeout_s is None else f", at most {spec.timeout_s:g} s each"
+    total = len(searches) * spec.n_trials
+    return [f"  tuning    {spec.n_trials} trials a model and split{limit}: {len(searches)} searches, {total} trials"]
 
 
 def _family_job(
@@ -159,6 +179,7 @@ def _family_job(
         parameters=parameters,
         trials=tuple(trials),
         key=_key(source, parameters, sorted(trial.trial_id for trial in trials)),
+        budget=0 if experiment.tuning is None else experiment.tuning.n_trials,
     )
 
 

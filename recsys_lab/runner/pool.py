@@ -84,7 +84,7 @@ class Pool:
         On Ctrl-C, or any error of our own, the workers are stopped and their runs closed before it is raised again.
         """
         waiting, working, outcomes = deque(jobs), list[_Worker](), list[Outcome]()
-        bar = tqdm(total=sum(len(job.trials) for job in jobs) or 1, unit="trial", disable=None, dynamic_ncols=True)
+        bar = tqdm(total=sum(job.n_steps for job in jobs) or 1, unit="trial", disable=None, dynamic_ncols=True)
         try:
             with bar:
                 while waiting or working:
@@ -93,7 +93,7 @@ class Pool:
                         outcomes.append(self._finish(worker))
                         working.remove(worker)
                         self._tell(outcomes[-1], bar)
-                        bar.update(max(len(worker.job.trials) - worker.n_told, 0))
+                        bar.update(max(worker.job.n_steps - worker.n_told, 0))
                     for worker in working:
                         bar.update(worker.n_done - worker.n_told)
                         worker.n_told = worker.n_done
@@ -120,7 +120,7 @@ class Pool:
             if self.is_done(job):
                 lock.release()
                 outcomes.append(Outcome(job, "skipped"))
-                bar.update(len(job.trials))
+                bar.update(job.n_steps)
                 continue
             try:
                 working.append(self._start(job, lock))
