@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from recsys_lab.data.interactions import Catalogue, Interactions
     from recsys_lab.data.ranked_lists import RankedLists
     from recsys_lab.evaluation import Evaluation, evaluate
-    from recsys_lab.splits import Split, fixed_split, folds, split
+    from recsys_lab.splits import Split, fixed_split, folds, split, windows
 
 _HOME = {
     "Algorithm": "algorithms.base",
@@ -41,6 +41,7 @@ _HOME = {
     "fixed_split": "splits",
     "folds": "splits",
     "split": "splits",
+    "windows": "splits",
 }
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "make_algorithm",
     "read_interactions",
     "split",
+    "windows",
 ]
 
 

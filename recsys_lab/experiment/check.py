@@ -17,7 +17,7 @@ from recsys_lab.experiment.grids import grid
 from recsys_lab.experiment.models import FAMILIES, AlgorithmSpec, EvaluationSpec, Experiment
 from recsys_lab.experiment.tuning import places
 from recsys_lab.metrics.definitions import METRICS, parse_metric, refuse_sampled
-from recsys_lab.splits import STRATEGIES, check_share
+from recsys_lab.splits import STRATEGIES, check_options, check_share
 from recsys_lab.tuning import space_of
 
 PER_USER = {"ranking": ("ranking", "list", "score"), "rating": ("rating",)}  # kinds of metrics with a value a user
@@ -73,12 +73,18 @@ def _splits(experiment: Experiment) -> Iterator[str]:
             near = did_you_mean(spec.strategy, STRATEGIES)
             yield f"split.{index}.strategy: unknown strategy {spec.strategy!r}{near}; known: {', '.join(STRATEGIES)}"
             continue
-        known = [name for name in STRATEGIES[spec.strategy].options if name not in ("fold", "n_folds")]
-        for name in spec.options:
-            if name not in known:
-                every = ["strategy", "test", "validation", "seed", *known]
-                every += ["n_folds", "folds"] if spec.strategy == "k_fold" else []
-                yield f"split.{index}.{name}: unknown key{did_you_mean(name, every)}; known: {', '.join(every)}"
+        keys = spec.fold_keys
+        own = () if keys is None else (keys.one, keys.count)
+        known = [name for name in STRATEGIES[spec.strategy].options if name not in own]
+        unknown = [name for name in spec.options if name not in known]
+        for name in unknown:
+            every = ["strategy", "test", "validation", "seed", *known]
+            every += [] if keys is None else [keys.count, keys.chosen]
+            yield f"split.{index}.{name}: unknown key{did_you_mean(name, every)}; known: {', '.join(every)}"
+        try:
+            check_options(spec.strategy, {name: value for name, value in spec.options.items() if name in known})
+        except (TypeError, ValueError) as error:
+            yield f"split.{index}.{error}"
         for name, share in (("test", spec.test), ("validation", spec.validation)):
             try:
                 check_share(spec.strategy, name, share)

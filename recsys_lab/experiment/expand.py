@@ -84,7 +84,7 @@ def expand(experiment: Experiment) -> list[Trial]:
     trials = []
     for index, split in enumerate(experiment.split):
         for fold in split.chosen_folds:
-            place = [split.model_dump(mode="json", exclude={"folds"}), fold]
+            place = [split.model_dump(mode="json", exclude={"folds", "windows"}), fold]
             for seed in experiment.seeds:
                 for variant in variants:
                     trial = _trial(experiment, variant, [common, place], (index, fold, seed))

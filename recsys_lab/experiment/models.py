@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from recsys_lab.experiment.datasets import Dataset, FileDataset, FixedDataset, Parameters, Strict
 from recsys_lab.experiment.tuning import SEEDS, TuningSpec, places
+from recsys_lab.splits import STRATEGIES
+from recsys_lab.splits.strategies import Folds
 
 FAMILIES = ("collaborative_filtering", "content_based", "factorization", "neural")
 METRIC_NAME = re.compile(r"[a-z_]+(@\d+)?(\[.*\])?")
@@ -26,18 +28,29 @@ class SplitSpec(BaseModel):
     seed: int = Field(default=42, ge=0)
     n_folds: int | None = Field(default=None, ge=2)  # k_fold only
     folds: tuple[int, ...] | None = None  # k_fold only; null = all
+    n_windows: int | None = Field(default=None, ge=1)  # rolling only
+    windows: tuple[int, ...] | None = None  # rolling only; null = all
 
     @model_validator(mode="after")
     def _check_folds(self) -> SplitSpec:
-        if self.strategy != "k_fold":
-            for key in ("n_folds", "folds"):
+        for name, strategy in STRATEGIES.items():
+            keys = strategy.folds
+            for key in (keys.count, keys.chosen) if keys is not None and self.strategy != name else ():
                 if getattr(self, key) is not None:
-                    raise ValueError(f"{key} belongs to strategy k_fold; found strategy {self.strategy!r}")
+                    raise ValueError(f"{key} belongs to strategy {name}; found strategy {self.strategy!r}")
+        keys = self.fold_keys
+        if keys is None:
             return self
-        wrong = [fold for fold in self.folds or () if not 0 <= fold < self.fold_count]
+        wrong = [fold for fold in getattr(self, keys.chosen) or () if not 0 <= fold < self.fold_count]
         if wrong:
-            raise ValueError(f"folds are 0 ... {self.fold_count - 1}; found {wrong}")
+            raise ValueError(f"{keys.chosen} are 0 ... {self.fold_count - 1}; found {wrong}")
         return self
+
+    @property
+    def fold_keys(self) -> Folds | None:
+        """The keys of a strategy that makes several splits; None for one that makes one."""
+        strategy = STRATEGIES.get(self.strategy)
+        return None if strategy is None else strategy.folds
 
     @property
     def options(self) -> Parameters:
@@ -46,14 +59,18 @@ class SplitSpec(BaseModel):
 
     @property
     def fold_count(self) -> int:
-        return self.n_folds or 5
+        """How many folds or windows the strategy makes; 1 for a strategy without."""
+        keys = self.fold_keys
+        return 1 if keys is None else int(getattr(self, keys.count) or STRATEGIES[self.strategy].options[keys.count])
 
     @property
     def chosen_folds(self) -> tuple[int | None, ...]:
-        """The folds to run; (None,) for a strategy without folds."""
-        if self.strategy != "k_fold":
+        """The folds or windows to run; (None,) for a strategy without."""
+        keys = self.fold_keys
+        if keys is None:
             return (None,)
-        return self.folds if self.folds is not None else tuple(range(self.fold_count))
+        chosen: tuple[int, ...] | None = getattr(self, keys.chosen)
+        return chosen if chosen is not None else tuple(range(self.fold_count))
 
 
 class EvaluationSpec(Strict):

@@ -222,7 +222,7 @@ def _entry(
 def _split_words(spec: Experiment, split: int) -> str:
     """``temporal_user, test 0.2`` and the strategy's options; what tells one split of an experiment from another."""
     one = spec.split[split]
-    size = f"{one.fold_count} folds" if one.strategy == "k_fold" else f"test {one.test:g}"
+    size = f"test {one.test:g}" if one.fold_keys is None else f"{one.fold_count} {one.fold_keys.chosen}"
     shown: dict[str, Any] = {key: value for key, value in one.options.items() if value is not None}
     return ", ".join([one.strategy, size, *(f"{key} {value}" for key, value in shown.items())])
 

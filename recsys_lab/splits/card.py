@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +21,8 @@ class SplitCard:
     """How a split came about, what it holds, and what to beware of.
 
     ``fingerprint`` is the split hash: sha256 of which rows (external ids, rating, time) are in which part, whatever
-    strategy put them there. ``group`` is the same for all folds of one ``k_fold``, and the fingerprint otherwise.
+    strategy put them there. ``group`` is the same for all folds of one ``k_fold`` and all windows of one ``rolling``,
+    and the fingerprint otherwise; ``fold`` is the number of the fold or window.
 
     ``future_leak_share``: draw one train row and one test row at random; how probable is it that the train row is
     strictly later? 0 for a temporal_global split, about .5 for a random one, None without times.
@@ -45,10 +47,11 @@ class SplitCard:
 class Split:
     """Disjoint parts of one data set that share a catalogue, so a code means the same in all of them.
 
-    ``history`` is what is known of the test users when they are served, and what is masked then: the rows of train
-    and validation (it is ``train`` itself when there is no validation part), and of ``cold_users`` the rows of the test
-    users that are known then. ``candidates`` (n_users, n_items) CSR
-    holds the items to rank for each user when they were given (``fixed_split``); None means the whole catalogue.
+    ``history`` is what is known of the test users when they are served, and what is masked then: the rows of all other
+    parts (``train`` itself when there are none). ``known`` are the rows of test users that a model learns of only then
+    (user_holdout, cold_users with ``given``), ``validation_known`` those of validation users; None elsewhere.
+    ``candidates`` (n_users, n_items) CSR holds the items to rank for each user when they were given (``fixed_split``);
+    None means the whole catalogue.
     """
 
     train: Interactions
@@ -57,6 +60,20 @@ class Split:
     history: Interactions
     card: SplitCard
     candidates: sparse.csr_matrix | None = None
+    known: Interactions | None = None
+    validation_known: Interactions | None = None
+
+    @property
+    def validation_history(self) -> Interactions:
+        """What is known of the validation users when a search serves them: train, and ``validation_known``."""
+        return join(self.train, self.validation_known)
+
+    @property
+    def parts(self) -> dict[str, Interactions]:
+        """The disjoint parts by name: train, validation, test, known and validation_known, as far as there are any."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test, "known": self.known}
+        named["validation_known"] = self.validation_known
+        return {name: part for name, part in named.items() if part is not None}
 
     def __repr__(self) -> str:
         n_validation = 0 if self.validation is None else len(self.validation)
@@ -76,8 +93,14 @@ def future_leak_share(train: Interactions, test: Interactions) -> float | None:
     return float(1.0 - earlier_or_same.mean() / len(train))
 
 
-def count_parts(train: Interactions, validation: Interactions | None, test: Interactions) -> dict[str, int]:
-    """Rows, users and items of the parts. Warm means with rows in train, cold means without."""
+def count_parts(parts: Mapping[str, Interactions | None]) -> dict[str, int]:
+    """Rows, users and items of the parts. Warm means with rows in train, cold means without.
+
+    Where rows of test users are known and not in train: n_known rows of n_users_known users.
+    """
+    train, validation, test, known_rows = (parts.get(name) for name in ("train", "validation", "test", "known"))
+    assert train is not None
+    assert test is not None
     in_train, in_test = train.user_activity > 0, test.user_activity > 0
     known, asked = train.item_popularity > 0, test.item_popularity > 0
     tested = in_test.sum()
@@ -98,18 +121,26 @@ def count_parts(train: Interactions, validation: Interactions | None, test: Inte
         "n_test_cold_users": test.user_activity[~in_train].sum(),
         "n_test_cold_items": test.item_popularity[~known].sum(),
     }
+    if known_rows is not None:
+        folded = known_rows.user_activity > 0
+        counts |= {"n_known": len(known_rows), "n_users_known": (folded & in_test & ~in_train).sum()}
+        counts["n_users_untested"] += (folded & ~everyone).sum()
+    kept_back = parts.get("validation_known")
+    if kept_back is not None:
+        counts["n_validation_known"] = len(kept_back)
     return {name: int(count) for name, count in counts.items()}
 
 
 def find_warnings(counts: dict[str, int], ambiguous: float | None, *, per_user: bool) -> list[str]:
     """What a reader of results on this split should know, in whole sentences."""
     found = []
-    if counts["n_users_warm"] < FEW_USERS:
-        found.append(
-            f"only {counts['n_users_warm']} of {counts['n_users_test']} test users are warm (have train rows); "
-            f"below {FEW_USERS} show a second split beside this one"
-        )
-    if counts["n_test_cold_users"] * 2 > counts["n_test"]:
+    served, folded = counts["n_users_warm"], counts.get("n_users_known", 0)
+    if served + folded < FEW_USERS:
+        what = f"only {served} of {counts['n_users_test']} test users are warm (have train rows)"
+        if folded:
+            what = f"only {folded} users are folded in and tested"
+        found.append(f"{what}; below {FEW_USERS} show a second split beside this one")
+    if counts["n_test_cold_users"] * 2 > counts["n_test"] and not folded:
         found.append(f"{counts['n_test_cold_users']} of {counts['n_test']} test rows are of users without train rows")
     if counts["n_test_cold_items"] * 2 > counts["n_test"]:
         found.append(f"{counts['n_test_cold_items']} of {counts['n_test']} test rows are of items without train rows")
@@ -120,6 +151,8 @@ def find_warnings(counts: dict[str, int], ambiguous: float | None, *, per_user: 
         )
     if per_user and counts["n_users_untested"] > MANY_UNTESTED * (counts["n_users_test"] + counts["n_users_untested"]):
         found.append(f"{counts['n_users_untested']} users have too few rows and are not tested")
+    if counts.get("n_left_out"):
+        found.append(f"{counts['n_left_out']} rows lie before or after the window of this split and are in no part")
     return found
 
 

@@ -178,7 +178,7 @@ def _card(
     train, validation, test = parts["train"], parts.get("validation"), parts["test"]
     hasher = RowHasher(train.catalogue)
     fingerprint = hasher.parts({"train": train, "validation": validation, "test": test})
-    counts = count_parts(train, validation, test)
+    counts = count_parts(parts)
     if candidates is not None:
         rows = Interactions(
             np.repeat(np.arange(train.n_users, dtype=np.int32), np.diff(candidates.indptr)),

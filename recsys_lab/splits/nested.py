@@ -13,12 +13,13 @@ from recsys_lab.splits.rows import RowHasher
 def validation_split(split: Split) -> Split:
     """Train as it is, the validation part in the place of test: what a search may see. The test part is not read.
 
-    ``history`` is train alone. Raises ValueError when there is no validation part.
+    ``history`` is train and, where validation users are folded in, what is known of them. Raises ValueError when there
+    is no validation part.
     """
     held = _validation(split)
-    parts: dict[str, Interactions | None] = {"train": split.train, "validation": None, "test": held}
-    card = _card(split, parts, {"validation_of": split.card.fingerprint})
-    return Split(split.train, None, held, split.train, card)
+    known = split.validation_known
+    card = _card(split, {"train": split.train, "test": held, "known": known}, {"validation_of": split.card.fingerprint})
+    return Split(split.train, None, held, split.validation_history, card, known=known)
 
 
 def without_validation(split: Split) -> Split:
@@ -28,10 +29,12 @@ def without_validation(split: Split) -> Split:
     """
     if split.validation is None:
         return split
-    train = join(split.train, split.validation)
-    card = _card(split, {"train": train, "validation": None, "test": split.test}, {"validation": 0.0})
+    train = join(join(split.train, split.validation), split.validation_known)
+    parts = {"train": train, "test": split.test, "known": split.known}
+    left_out = split.card.counts.get("n_left_out", 0)
+    card = _card(split, parts, {"validation": 0.0}, left_out)
     group = card.fingerprint if split.card.fold is None else split.card.group
-    return Split(train, None, split.test, split.history, replace(card, group=group), split.candidates)
+    return Split(train, None, split.test, split.history, replace(card, group=group), split.candidates, split.known)
 
 
 def _validation(split: Split) -> Interactions:
@@ -43,12 +46,16 @@ def _validation(split: Split) -> Interactions:
     return split.validation
 
 
-def _card(split: Split, parts: dict[str, Interactions | None], change: dict[str, Any]) -> SplitCard:
+def _card(
+    split: Split, parts: dict[str, Interactions | None], change: dict[str, Any], n_left_out: int = 0
+) -> SplitCard:
     train, test = parts["train"], parts["test"]
     assert train is not None
     assert test is not None
     fingerprint = RowHasher(train.catalogue).parts(parts)
-    counts = count_parts(train, None, test)
+    counts = count_parts(parts)
+    if n_left_out:
+        counts["n_left_out"] = n_left_out
     return replace(
         split.card,
         parameters={**split.card.parameters, **change},

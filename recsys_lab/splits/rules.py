@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from recsys_lab.data.interactions import Bool, Float64, Int64, Interactions
@@ -27,25 +26,6 @@ class Cut:
     kept: NDArray[Any]
     held: NDArray[Any]
     ambiguous: float | None = None
-
-
-def temporal_global(data: Interactions, share: float, seed: int, stage: str, options: Options) -> Cut:
-    """Rows at or after one moment are held out: at ``at``, or where the share is nearest to the one asked for."""
-    assert data.timestamps is not None
-    at = options["at"] if stage == "test" else options["validation_at"]
-    if at is not None:
-        cut = _moment(at)
-    else:
-        times = np.sort(data.timestamps)
-        starts = np.flatnonzero(times[1:] != times[:-1]) + 1  # rows where a new time begins
-        if not len(starts):
-            raise ValueError(
-                f"all {len(times)} rows have one timestamp, so no moment lies between train and {stage}; "
-                "use strategy 'random' or 'random_user'"
-            )
-        cut = int(times[starts[np.argmin(np.abs(starts - (1.0 - share) * len(times)))]])
-    held = data.timestamps >= cut
-    return Cut(~held, held)
 
 
 def temporal_user(data: Interactions, share: float, seed: int, stage: str, options: Options) -> Cut:
@@ -125,22 +105,32 @@ def k_fold(data: Interactions, share: float, seed: int, stage: str, options: Opt
 
 
 def cold_items(data: Interactions, share: float, seed: int, stage: str, options: Options) -> Cut:
-    """All rows of a random share of the items: the round((1 - share) · n) items with the smallest numbers stay."""
+    """All rows of a random share of the items: the round((1 - share) · n) items with the smallest numbers stay.
+
+    A share >= 1 is the number of items that are held out.
+    """
     return _masks(_of_whole(data.item_popularity, share, seed, stage)[data.items])
 
 
 def cold_users(data: Interactions, share: float, seed: int, stage: str, options: Options) -> Cut:
-    """All rows of a random share of the users: the round((1 - share) · n) users with the smallest numbers stay."""
+    """All rows of a random share of the users: the round((1 - share) · n) users with the smallest numbers stay.
+
+    A share >= 1 is the number of users that are held out. ``known_rows`` parts what is known of them from what is not.
+    """
     return _masks(_of_whole(data.user_activity, share, seed, stage)[data.users])
 
 
-def known_rows(held: Interactions, share: float, seed: int) -> Cut:
-    """Of users who are all test: ``kept`` is the share of their rows that is known when they are served, at least one.
+def known_rows(held: Interactions, seed: int, options: Options) -> Cut:
+    """Of held-out users: ``kept`` is the share ``given`` of each one's rows, at least one row, and known when served.
 
-    The first rows in time where there are times, else rows by chance; ``held`` is what is to be found.
+    ``order`` "time": the first rows; "random": by chance; None: the first rows where there are times, else by chance.
+    A user's part depends on the user's own rows and the seed only.
     """
-    rule = random_user if held.timestamps is None else temporal_user
-    return rule(held, 1.0 - share, seed, "given", {"min_train": 1})
+    if options["order"] == "time" and held.timestamps is None:
+        raise ValueError("order 'time' needs timestamps and the data have none; use order='random'")
+    by_chance = options["order"] == "random" or held.timestamps is None
+    rule = random_user if by_chance else temporal_user
+    return rule(held, 1.0 - options["given"], seed, "given", {"min_train": 1})
 
 
 def _of_whole(n_rows: Int64, share: float, seed: int, stage: str) -> Bool:
@@ -148,17 +138,9 @@ def _of_whole(n_rows: Int64, share: float, seed: int, stage: str) -> Bool:
     present = np.flatnonzero(n_rows)
     order = present[np.argsort(_numbers(len(present), seed, stage), kind="stable")]
     held = np.zeros(len(n_rows), dtype=bool)
-    held[order[int(np.rint((1.0 - share) * len(present))) :]] = True
+    n_kept = len(present) - int(share) if share >= 1 else int(np.rint((1.0 - share) * len(present)))
+    held[order[max(n_kept, 0) :]] = True
     return held
-
-
-def _moment(at: Any) -> int:
-    if isinstance(at, bool) or not isinstance(at, (int, np.integer, str, pd.Timestamp)):
-        raise TypeError(f"a moment is Unix seconds or a date such as '1998-03-01'; found {at!r}")
-    if isinstance(at, (int, np.integer)):
-        return int(at)
-    moment = pd.Timestamp(at)
-    return int((moment if moment.tz is not None else moment.tz_localize("UTC")).timestamp())
 
 
 def _numbers(n: int, seed: int, stage: str) -> Float64:

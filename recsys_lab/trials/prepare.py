@@ -33,7 +33,8 @@ def load_data(experiment: Experiment) -> Interactions:
 
 
 def make_splits(experiment: Experiment, index: int, fold: int = -1, data: Interactions | None = None) -> list[Split]:
-    """The experiment's ``index``-th split: one Split, or one for each chosen fold of a k_fold (or only ``fold``).
+    """The experiment's ``index``-th split: one Split, or one for each chosen fold of a k_fold or window of a
+    rolling back-test (or only ``fold``).
 
     With ``tuning`` these are the splits of the final fits: train holds the rows of validation too, which stand apart in
     ``search_splits``. Raises ValueError when there is no such split or fold.
@@ -52,17 +53,19 @@ def _made(experiment: Experiment, index: int, fold: int, data: Interactions | No
         raise ValueError(f"split {index} does not exist; the experiment has splits 0 ... {len(experiment.split) - 1}")
     spec = experiment.split[index]
     if fold != -1 and fold not in spec.chosen_folds:
-        known = "no folds" if spec.strategy != "k_fold" else f"folds {list(spec.chosen_folds)}"
+        known = "no folds" if spec.fold_keys is None else f"{spec.fold_keys.chosen} {list(spec.chosen_folds)}"
         raise ValueError(f"fold {fold} does not exist; split {index} ({spec.strategy}) has {known}; -1 means all")
     if isinstance(experiment.dataset, FixedDataset):
         return [_fixed(experiment, experiment.dataset)]
     data = load_data(experiment) if data is None else data
-    common: dict[str, Any] = {"seed": spec.seed, **spec.options}
+    common: dict[str, Any] = {"test": spec.test, "seed": spec.seed, **spec.options}
     common["validation"] = spec.validation if validation else 0.0
-    if spec.strategy != "k_fold":
-        return [split(data, spec.strategy, test=spec.test, **common)]
-    folds = spec.chosen_folds if fold == -1 else (fold,)
-    return [split(data, "k_fold", fold=number, n_folds=spec.fold_count, **common) for number in folds]
+    keys = spec.fold_keys
+    if keys is None:
+        return [split(data, spec.strategy, **common)]
+    chosen = spec.chosen_folds if fold == -1 else (fold,)
+    common[keys.count] = spec.fold_count
+    return [split(data, spec.strategy, **{**common, keys.one: one}) for one in chosen]
 
 
 def try_data(experiment: Experiment) -> None:

@@ -71,8 +71,8 @@ def test_given_rows_are_history_and_not_train(data: Interactions, timed: bool) -
     plain, cut = split(data, "cold_users", validation=0.2), split(data, "cold_users", validation=0.2, given=0.75)
     assert cut.validation is not None
     np.testing.assert_array_equal(cut.train.matrix.toarray(), plain.train.matrix.toarray())
-    known = cut.history.matrix - cut.train.matrix - cut.validation.matrix
-    together = known + cut.test.matrix
+    assert cut.known is not None
+    together = cut.known.matrix + cut.test.matrix
     np.testing.assert_array_equal(together.toarray(), plain.test.matrix.toarray())
     for user in np.unique(cut.test.users):
         n = plain.test.user_activity[user]

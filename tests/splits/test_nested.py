@@ -24,7 +24,7 @@ def test_final_fits_use_the_split_that_would_have_been_made_without_a_validation
     outer, plain = made(strategy, 0.2), made(strategy, 0.0)
     final = without_validation(outer)
     assert final.validation is None
-    assert pairs(final.train) == pairs(outer.train) | pairs(outer.validation) == pairs(plain.train)
+    assert pairs(final.train) == pairs(outer.validation_history) | pairs(outer.validation) == pairs(plain.train)
     assert pairs(final.test) == pairs(plain.test)
     assert pairs(final.history) == pairs(plain.history)
     assert final.card.fingerprint == plain.card.fingerprint
@@ -37,12 +37,14 @@ def test_final_fits_use_the_split_that_would_have_been_made_without_a_validation
 def test_a_search_sees_train_and_validation(strategy: str) -> None:
     outer = made(strategy, 0.2)
     inner = validation_split(outer)
-    assert inner.train is outer.train is inner.history
+    assert inner.train is outer.train
+    assert pairs(inner.history) == pairs(outer.validation_history)
+    assert (inner.history is inner.train) == (outer.validation_known is None)
     assert inner.test is outer.validation
     assert inner.validation is None
     assert inner.card.fingerprint not in (outer.card.fingerprint, without_validation(outer).card.fingerprint)
     assert inner.card.counts["n_test"] == len(outer.validation)
-    if strategy == "temporal_global":
+    if STRATEGIES[strategy].in_time:
         assert inner.train.timestamps.max() < inner.test.timestamps.min()
         assert inner.card.future_leak_share == 0
     with pytest.raises(ValueError, match="has no validation part to search hyper-parameters on"):

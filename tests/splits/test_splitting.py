@@ -18,6 +18,13 @@ from recsys_lab.splits import STRATEGIES, folds, split
 ALL = sorted(STRATEGIES)
 PER_USER = ["leave_last_one_out", "random_user", "temporal_user"]
 seeds = st.integers(0, 2**32 - 1)
+ASKED = {"rolling": {"n_windows": 2, "window": 1, "test": 0.4}}  # few rows do not fill five windows
+
+
+def cut_of(data, strategy, **more):
+    return split(data, strategy, **{**ASKED.get(strategy, {}), **more})
+
+
 few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -26,10 +33,12 @@ few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthChec
 @few
 def test_parts_are_disjoint_and_together_the_data(strategy, seed, frame_of, rows_of):
     data = Interactions.from_frame(frame_of(seed))
-    cut = split(data, strategy, validation=0.2, seed=seed)
-    assert rows_of(cut.train) + rows_of(cut.validation) + rows_of(cut.test) == rows_of(data)
-    assert rows_of(cut.history) == rows_of(cut.train) + rows_of(cut.validation)
+    cut = cut_of(data, strategy, validation=0.2, seed=seed)
+    assert sum((rows_of(part) for part in cut.parts.values()), rows_of(None)) == rows_of(data)
+    assert rows_of(cut.history) + rows_of(cut.test) == rows_of(data)
+    assert rows_of(cut.validation_history) == rows_of(cut.train) + rows_of(cut.validation_known)
     assert len(cut.validation) > 0
+    assert (cut.known is not None) == (cut.validation_known is not None) == (strategy == "user_holdout")
     assert cut.train.catalogue is cut.test.catalogue is data.catalogue
 
 
@@ -38,12 +47,12 @@ def test_parts_are_disjoint_and_together_the_data(strategy, seed, frame_of, rows
 @few
 def test_the_order_of_rows_changes_nothing(strategy, seed, frame_of, rows_of):
     frame = frame_of(seed)
-    one = split(Interactions.from_frame(frame), strategy, validation=0.2)
-    other = split(Interactions.from_frame(frame.sample(frac=1, random_state=seed)), strategy, validation=0.2)
+    one = cut_of(Interactions.from_frame(frame), strategy, validation=0.2)
+    other = cut_of(Interactions.from_frame(frame.sample(frac=1, random_state=seed)), strategy, validation=0.2)
     assert one.card.fingerprint == other.card.fingerprint
     assert one.card == other.card
-    for name in ("train", "validation", "test"):
-        assert rows_of(getattr(one, name)) == rows_of(getattr(other, name))
+    for name in one.parts:
+        assert rows_of(one.parts[name]) == rows_of(other.parts[name])
 
 
 @pytest.mark.parametrize("strategy", ALL)
@@ -54,8 +63,8 @@ def test_renaming_that_keeps_the_order_of_ids_changes_nothing(strategy, seed, fr
     renamed = frame.assign(
         user_id=[f"user {code:05d}" for code in frame["user_id"]], item_id=[f"{code:05d}" for code in frame["item_id"]]
     )
-    one = split(Interactions.from_frame(frame), strategy, validation=0.2)
-    other = split(Interactions.from_frame(renamed), strategy, validation=0.2)
+    one = cut_of(Interactions.from_frame(frame), strategy, validation=0.2)
+    other = cut_of(Interactions.from_frame(renamed), strategy, validation=0.2)
     back = {(int(row[0][5:]), int(row[1]), *row[2:]) for row in rows_of(other.test)}
     assert back == set(rows_of(one.test))
     assert one.card.fingerprint != other.card.fingerprint  # other ids are other rows
@@ -108,9 +117,10 @@ def test_rows_of_other_users_do_not_change_a_user(strategy, seed, frame_of, rows
 @few
 def test_validation_is_cut_from_train_alone(strategy, seed, frame_of, rows_of):
     data = Interactions.from_frame(frame_of(seed))
-    without, with_it = split(data, strategy), split(data, strategy, validation=0.2)
+    without, with_it = cut_of(data, strategy), cut_of(data, strategy, validation=0.2)
     assert rows_of(without.test) == rows_of(with_it.test)
-    assert rows_of(without.train) == rows_of(with_it.train) + rows_of(with_it.validation)
+    kept_back = rows_of(with_it.validation) + rows_of(with_it.validation_known)
+    assert rows_of(without.train) == rows_of(with_it.train) + kept_back
 
 
 @given(seed=seeds)
@@ -133,9 +143,11 @@ def test_same_seed_same_split_in_another_process(frame_of, tmp_path):
         "from recsys_lab.data.interactions import Interactions\n"
         "from recsys_lab.splits import STRATEGIES, split\n"
         "data = Interactions.from_frame(pd.read_parquet(sys.argv[1]))\n"
-        "print([split(data, name, validation=.2, seed=7).card.fingerprint for name in sorted(STRATEGIES)])\n"
+        f"asked = {ASKED}\n"
+        "cut = [split(data, name, validation=.2, seed=7, **asked.get(name, {})) for name in sorted(STRATEGIES)]\n"
+        "print([one.card.fingerprint for one in cut])\n"
     )
-    here = [split(Interactions.from_frame(frame), name, validation=0.2, seed=7).card.fingerprint for name in ALL]
+    here = [cut_of(Interactions.from_frame(frame), name, validation=0.2, seed=7).card.fingerprint for name in ALL]
     for hash_seed in ("1", "77"):
         run = subprocess.run(
             [sys.executable, "-c", program, str(tmp_path / "rows.parquet")],
@@ -147,7 +159,7 @@ def test_same_seed_same_split_in_another_process(frame_of, tmp_path):
         assert run.stdout.strip() == str(here)
 
 
-@pytest.mark.parametrize("strategy", ["random", "random_user", "stratified_item", "k_fold"])
+@pytest.mark.parametrize("strategy", ["random", "random_user", "stratified_item", "k_fold", "user_holdout"])
 def test_the_seed_matters_where_chance_does(strategy, frame_of):
     data = Interactions.from_frame(frame_of(1))
     prints = {split(data, strategy, seed=seed).card.fingerprint for seed in range(5)}
