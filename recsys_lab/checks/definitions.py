@@ -28,14 +28,15 @@ SPLIT, PROTOCOL, TRIAL, TABLE = (
 CHECKS: dict[str, Definition] = {
     "L01": Definition(
         "E",
-        "No pair (user, item) is in two parts, no row occurs twice, no row is tested in two folds.",
+        "No pair (user, item) is in two parts, no row occurs twice, no row is tested in two folds. user_holdout, "
+        "cold_users, cold_items: no held-out user (or item) is in two parts.",
         "pairs in two parts and repeated rows",
         SPLIT,
         "Join duplicates before the split (`duplicates`); `exclude_seen: false` if items are had again.",
     ),
     "L02": Definition(
         "E",
-        "A temporal_global split: every part ends before the next begins, no timestamp is on both sides. "
+        "A temporal_global or rolling split: every part ends before the next begins, no timestamp is on both sides. "
         "temporal_user, leave_last_one_out: the same within each user, equal times allowed.",
         "rows that are not before the next part",
         SPLIT,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,14 @@ from recsys_lab.checks.check import Check
 from recsys_lab.checks.of_data import content_check, filter_check
 from recsys_lab.checks.of_evaluations import same_users_check
 from recsys_lab.data.interactions import Bool, Int64, Interactions
+from recsys_lab.splits.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from recsys_lab.evaluation import Evaluation
     from recsys_lab.splits import Split
 
-GLOBAL_ORDER = ("temporal_global",)  # every row of a part comes before every row of the next
+# every row of a part comes before every row of the next
+GLOBAL_ORDER = tuple(name for name, strategy in STRATEGIES.items() if strategy.in_time)
 USER_ORDER = ("temporal_user", "leave_last_one_out")  # the same, within each user; equal times are broken by a hash
 
 
@@ -30,7 +32,8 @@ def leak_check(
 ) -> list[Check]:
     """The checks of a split, or of the folds of one, and when given, of the evaluations of several models on it.
 
-    L01 no pair (user, item) is in two parts, no row occurs twice, no row is tested in two folds (E). L02 a split that
+    L01 no pair (user, item) is in two parts, no row occurs twice, no row is tested in two folds, held-out users (or
+    items) have no row in train (E). L02 a split that
     promises an order in time keeps it (E). L03 how much of train lies in the future of test (W). L06 what the content
     of the items is made of (W). L13 filters that saw all rows, or dropped more than 20 % of them (W). L14 all models
     were measured on the same users (E).
@@ -60,9 +63,7 @@ def worst(outcomes: Sequence[Check]) -> Check:
 
 
 def _shared_pairs(split: Split, repeat_consumption: bool) -> Check:
-    named = {"train": split.train, "validation": split.validation, "test": split.test}
-    present = {name: part for name, part in named.items() if part is not None}
-    names, parts = list(present), list(present.values())
+    names, parts = list(split.parts), list(split.parts.values())
     rows = _Repeated(parts)
     found = []
     shared = 0
@@ -79,7 +80,34 @@ def _shared_pairs(split: Split, repeat_consumption: bool) -> Check:
     if found:
         message += "; join duplicates before the split (filter duplicates)"
         message += "" if repeat_consumption else ", or say evaluation.exclude_seen: false if items are had again"
-    return Check("L01", "E", not found, float(shared + twice), message)
+    n_met, met = _not_apart(split)
+    if n_met:
+        message = met if not found else f"{message}; {met}"
+    return Check("L01", "E", not found and not n_met, float(shared + twice + n_met), message)
+
+
+def _not_apart(split: Split) -> tuple[int, str]:
+    """Users (or items) that are in two of train, validation and test of a strategy that promises to keep them apart."""
+    strategy = STRATEGIES.get(split.card.strategy)
+    if strategy is None or not strategy.apart:
+        return 0, ""
+    sides: dict[str, list[Interactions | None]] = {
+        "train": [split.train],
+        "validation": [split.validation, split.validation_known],
+        "test": [split.test, split.known],
+    }
+    codes: dict[str, Any] = {
+        name: np.unique(np.concatenate([getattr(part, strategy.apart) for part in parts if part is not None]))
+        for name, parts in sides.items()
+        if parts[0] is not None
+    }
+    found = []
+    for (first, ours), (second, theirs) in combinations(codes.items(), 2):
+        both = len(np.intersect1d(ours, theirs))
+        if both:
+            found.append((both, f"{both} {strategy.apart} are in {first} and in {second}"))
+    words = "; ".join(text for _, text in found)
+    return sum(n for n, _ in found), f"{words}; a {split.card.strategy} split keeps its {strategy.apart} apart"
 
 
 class _Repeated:
@@ -106,7 +134,7 @@ class _Repeated:
 
 
 def _tested_once(splits: Sequence[Split], sound: Check) -> Check:
-    """Folds of one k_fold test every row at most once."""
+    """Folds of one k_fold, and windows of one rolling back-test, test every row at most once."""
     if len({one.card.group for one in splits}) > 1:
         return sound
     rows = _Repeated([one.test for one in splits])

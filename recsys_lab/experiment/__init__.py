@@ -4,7 +4,8 @@ from recsys_lab.experiment.datasets import FileDataset, FixedDataset, NamedDatas
 from recsys_lab.experiment.expand import BASELINE, DEFAULT, FIXED, TUNED, Trial, expand, labels, select
 from recsys_lab.experiment.identity import code_version, hash_of, sweep_id, tuning_identity
 from recsys_lab.experiment.load import ExperimentError, experiment_from_text, load_experiment, parse_yaml
-from recsys_lab.experiment.models import FAMILIES, Experiment, SplitSpec
+from recsys_lab.experiment.models import FAMILIES, Experiment
+from recsys_lab.experiment.split_spec import SplitSpec
 from recsys_lab.experiment.tuning import TuningSpec
 
 __all__ = [

@@ -20,8 +20,8 @@ from recsys_lab.experiment.models import (
     EvaluationSpec,
     Expected,
     Experiment,
-    SplitSpec,
 )
+from recsys_lab.experiment.split_spec import SplitSpec
 from recsys_lab.experiment.tuning import TuningSpec
 
 SMALL_EXPERIMENT = """

@@ -15,7 +15,7 @@ from recsys_lab.splits.strategies import (
     STRATEGIES,
     check_data,
     check_options,
-    check_share,
+    check_shares,
     check_whole,
     plain,
     strategy_of,
@@ -56,15 +56,10 @@ def split(
     test, validation, seed = plain(test), plain(validation), plain(seed)
     asked = check_options(strategy, options)
     check_data(data, strategy)
-    for name, share in (("test", test), ("validation", validation)):
-        check_share(strategy, name, share)
-    check_whole("seed", seed, 0, 2**32 - 1)
-    if "n_folds" in asked:
-        check_whole("n_folds", asked["n_folds"], 2, len(data))
+    check_shares(data, strategy, {"test": test, "validation": validation}, seed, asked)
     in_order = asked.get("row_order") == "file"
     cut = chosen.rule(data, test, seed, "test", asked)
     train, kept_back = _select(data, cut.kept, in_order), None
-    n_left_out = len(data) - len(cut.kept) if cut.kept.dtype != bool else int((~cut.kept & ~cut.held).sum())
     held, known = _given(_select(data, cut.held, in_order), seed, asked)
     validation_known = None
     if validation:
@@ -76,7 +71,7 @@ def split(
     parameters = {"test": test, "validation": validation, **asked}
     _need_rows(data, strategy, parts, parameters)
     history = join(join(join(train, kept_back), validation_known), known)
-    card = _card(data, strategy, parameters, seed, parts, cut.ambiguous, n_left_out)
+    card = _card(data, strategy, parameters, seed, parts, cut.ambiguous)
     return Split(train, kept_back, held, history, card, known=known, validation_known=validation_known)
 
 
@@ -130,7 +125,6 @@ def _card(
     seed: int,
     parts: Parts,
     ambiguous: float | None,
-    n_left_out: int,
 ) -> SplitCard:
     train, test = parts["train"], parts["test"]
     assert train is not None
@@ -145,6 +139,7 @@ def _card(
         recipe = f"{strategy} of {data.fingerprint}, seed {seed}, {sorted(same.items())}"
         group = hashlib.sha256(recipe.encode()).hexdigest()
     counts = count_parts(parts)
+    n_left_out = len(data) - sum(len(part) for part in parts.values() if part is not None)
     if n_left_out:
         counts["n_left_out"] = n_left_out
     return SplitCard(

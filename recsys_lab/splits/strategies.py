@@ -162,6 +162,17 @@ def check_share(strategy: str, name: str, share: Any) -> None:
         raise ValueError(f"{name} must be a share between 0 and 1{more}; found {share}")
 
 
+def check_shares(
+    data: Interactions, strategy: str, shares: Mapping[str, Any], seed: Any, asked: Mapping[str, Any]
+) -> None:
+    """ValueError or TypeError unless shares, seed and the number of folds are sound for these rows."""
+    for name, share in shares.items():
+        check_share(strategy, name, share)
+    check_whole("seed", seed, 0, 2**32 - 1)
+    if "n_folds" in asked:
+        check_whole("n_folds", asked["n_folds"], 2, len(data))
+
+
 def check_whole(name: str, value: Any, low: int, high: int) -> None:
     """TypeError unless ``value`` is a whole number, ValueError unless it lies between ``low`` and ``high``."""
     if isinstance(value, bool) or not isinstance(value, int):

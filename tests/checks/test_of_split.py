@@ -11,7 +11,7 @@ import pytest
 from recsys_lab.checks import Check, failed, leak_check
 from recsys_lab.data.filters import binarise, k_core, minimum_rating
 from recsys_lab.data.interactions import Interactions
-from recsys_lab.splits import STRATEGIES, fixed_split, folds, split
+from recsys_lab.splits import STRATEGIES, fixed_split, folds, split, windows
 
 
 @pytest.fixture
@@ -164,3 +164,42 @@ def test_l01_and_l02_of_folds_and_within_users(data):
 
 def pairs(part):
     return part.users.astype(np.int64) * part.n_items + part.items
+
+
+def _with(part: Interactions, more: Interactions) -> Interactions:
+    columns = ("users", "items", "ratings", "timestamps")
+    return replace(part, **{name: np.concatenate([getattr(part, name), getattr(more, name)]) for name in columns})
+
+
+@pytest.mark.parametrize("strategy", ["user_holdout", "cold_users", "cold_items"])
+def test_l01_finds_held_out_users_and_items_in_train(strategy, data):
+    cut = split(data, strategy, validation=0.2)
+    assert outcome(leak_check(cut), "L01").value == 0
+    fresh = cut.test.select(np.arange(1))
+    unseen = "users" if strategy == "cold_items" else "items"
+    apart = STRATEGIES[strategy].apart
+    own = set(getattr(data.select(getattr(data, apart) == getattr(fresh, apart)), unseen))
+    other = next(code for code in range(getattr(data, f"n_{unseen}")) if code not in own)
+    planted = replace(fresh, **{unseen: np.array([other], dtype=np.int32)})  # a pair that is nowhere else
+    check = outcome(leak_check(replace(cut, train=_with(cut.train, planted))), "L01")
+    assert (check.passed, check.value) == (False, 1.0)
+    assert f"1 {apart} are in train and in test" in check.message
+
+
+def test_l01_finds_test_rows_among_the_known(data):
+    cut = split(data, "user_holdout")
+    check = outcome(leak_check(replace(cut, known=_with(cut.known, cut.test.select(np.arange(2))))), "L01")
+    assert not check.passed
+    assert "2 pairs (user, item) are in test and in known" in check.message
+
+
+def test_l02_finds_late_rows_in_the_train_part_of_a_window(data):
+    made = windows(data, 3, test=0.4)
+    assert failed(leak_check(made)) == []
+    late = made[1].test.select(np.arange(2))
+    later = replace(
+        made[1], train=_with(made[1].train, late), test=made[1].test.select(np.arange(2, len(made[1].test)))
+    )
+    assert not outcome(leak_check(later), "L02").passed
+    both = replace(made[2], test=_with(made[2].test, made[1].test.select(np.arange(3))))
+    assert not outcome(leak_check([*made[:2], both]), "L01").passed  # three rows are tested twice
