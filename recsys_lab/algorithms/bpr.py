@@ -11,12 +11,12 @@ from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
 from recsys_lab.algorithms.hyper_parameters import require_choice
+from recsys_lab.algorithms.kernels import in_lines
 from recsys_lab.algorithms.pair_kernels import (
     below,
     difference,
     first_factors,
     has,
-    in_lines,
     put_back,
     require_sound,
     step,
@@ -56,7 +56,7 @@ class BPR(Algorithm):
         require_choice("negatives", self.negatives, get_args(Negatives))
         users, items = first_factors(train, self.n_factors, self.random_state)
         known = users_of_rows(train), train.matrix.indptr, train.matrix.indices, who_has_what(train.matrix)
-        vectors = in_lines(users), in_lines(items), items[:, -1].copy()
+        vectors = in_lines(users[:, :-1]), in_lines(items[:, :-1]), items[:, -1].copy()
         state = np.array([child_seed(self.random_state, "bpr/steps") | 1], dtype=np.uint64)
         for _ in range(self.n_epochs):
             epoch(*known, *vectors, self.learning_rate, self.regularization, self.negatives == "popularity", state)

@@ -1,4 +1,4 @@
-"""Compiled products of the neighbourhood and linear models.
+"""Compiled products of the neighbourhood and linear models, and vectors laid out for compiled loops.
 
 Matrices come in as the three arrays of CSR: ``ptr`` int64, ``idx`` int32, ``val``. Each number is summed by one thread
 in one order, so results do not depend on threads.
@@ -6,8 +6,25 @@ in one order, so results do not depend on threads.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
+
+Real = TypeVar("Real", np.float32, np.float64)
+LINE = 64  # bytes of a cache line
+
+
+def in_lines(vectors: NDArray[Real]) -> NDArray[Real]:
+    """A copy of vectors (n, f) whose rows fill cache lines: columns of 0 follow, which linear steps leave at 0."""
+    line = LINE // vectors.itemsize
+    size, width = len(vectors), -(-vectors.shape[1] // line) * line
+    room = np.zeros(size * width + line, dtype=vectors.dtype)
+    first = -(room.ctypes.data // room.itemsize) % line
+    rows = room[first : first + size * width].reshape(size, width)
+    rows[:, : vectors.shape[1]] = vectors
+    return rows
 
 
 @njit(cache=True, parallel=True)

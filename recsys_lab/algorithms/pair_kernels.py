@@ -16,7 +16,6 @@ Bits: TypeAlias = NDArray[np.uint8]
 
 RUNAWAY = 1e15  # a product of two such numbers is still finite in float32
 MAX_BITS = 1 << 28  # of a table of who has what: 32 MB, about what a processor caches
-_LINE = 16  # float32 in a cache line
 _FAST = {"reassoc", "contract"}
 
 
@@ -32,18 +31,8 @@ def first_factors(train: Interactions, n_factors: int, random_state: int) -> tup
     return users, items
 
 
-def in_lines(factors: Float32) -> Float32:
-    """A copy without the last column whose rows fill cache lines: columns of 0 follow, which steps leave at 0."""
-    size, width = factors.shape[0], -(-(factors.shape[1] - 1) // _LINE) * _LINE
-    room = np.zeros(size * width + _LINE, dtype=np.float32)
-    first = -(room.ctypes.data // room.itemsize) % _LINE
-    rows = room[first : first + size * width].reshape(size, width)
-    rows[:, : factors.shape[1] - 1] = factors[:, :-1]
-    return rows
-
-
 def put_back(vectors: Float32, others: Float32, biases: Float32, users: Float32, items: Float32) -> None:
-    """Write rows of ``in_lines``, of users and of items, and the biases of the items into ``first_factors``."""
+    """Write rows of ``kernels.in_lines``, of users and of items, and the biases of the items into ``first_factors``."""
     users[:, :-1], items[:, :-1] = vectors[:, : users.shape[1] - 1], others[:, : items.shape[1] - 1]
     items[:, -1] = biases
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from recsys_lab.algorithms import surprise_training
 from recsys_lab.algorithms.base import Learns, RatingPredictor, require
+from recsys_lab.algorithms.kernels import in_lines
 from recsys_lab.algorithms.surprise_prediction import Factors, Learnt
 from recsys_lab.algorithms.surprise_rows import Rows
 from recsys_lab.data.interactions import Float64, Interactions
@@ -32,7 +33,7 @@ class SVD(Learnt, RatingPredictor):
         _check(self)
         rows = Rows.of(train)
         mean = rows.mean if self.biased else 0.0
-        users, items = _normal_factors(self, (rows.n_users, rows.n_items))
+        users, items = (in_lines(part) for part in _normal_factors(self, (rows.n_users, rows.n_items)))
         user_bias, item_bias = surprise_training.svd(
             *rows.by_user,
             mean,
@@ -43,6 +44,7 @@ class SVD(Learnt, RatingPredictor):
             self.learning_rate,
             self.regularization,
         )
+        users, items = users[:, : self.n_factors], items[:, : self.n_factors]
         self.state_ = Factors.of(rows, mean, user_bias, item_bias, users, items, unknown=0.0 if self.biased else np.nan)
         return self
 

@@ -145,6 +145,44 @@ def neighbour_pairs(similarity, pointers, raters, values, xs, ys, base, spread, 
 
 
 @njit(cache=True, parallel=True)
+def neighbour_rankings(
+    similarity, pointers, rated, values, order, xs, ys, mean, x_base, y_base, spread, n_neighbors, min_neighbors, needed
+):
+    """Estimates (len(xs), len(ys)) float32 of all pairs, as ``neighbour_pairs`` makes them one by one.
+
+    Entries are grouped by x; ``order`` (n_x,) holds all x in the order in which equally near ones are taken. Each x
+    walks once through all that the others rated, the nearest first: a y takes the first ``n_neighbors`` it meets.
+    """
+    out = np.empty((len(xs), len(ys)), dtype=np.float32)
+    n_chunks = min(64, len(xs))
+    for chunk in prange(n_chunks):
+        sums = np.empty((len(y_base) - 1, 3))  # of weighted values, of weights, raters
+        for place in range(chunk, len(xs), n_chunks):
+            x = xs[place]
+            sums[:] = 0.0
+            if x >= 0:
+                near = order[similarity[x][order] > 0.0]
+                for slot in np.argsort(-similarity[x][near], kind="mergesort"):
+                    weight = similarity[x, near[slot]]
+                    for position in range(pointers[near[slot]], pointers[near[slot] + 1]):
+                        row = sums[rated[position]]
+                        if row[2] < n_neighbors:
+                            row[0] += weight * values[position]
+                            row[1] += weight
+                            row[2] += 1.0
+            for column in range(len(ys)):
+                y = ys[column]
+                estimate = mean + x_base[x] + y_base[y]
+                if x >= 0 and y >= 0:
+                    if sums[y, 2] >= min_neighbors:
+                        estimate += spread[x] * (sums[y, 0] / sums[y, 1])
+                    elif needed:
+                        estimate = np.nan
+                out[place, column] = estimate
+    return out
+
+
+@njit(cache=True, parallel=True)
 def slope_deviations(user_pointers, items, ratings, item_pointers, users, item_ratings, n_chunks):
     """Mean of r_ui - r_uj over the users of both items, (n_items, n_items) float32; NaN where there are none."""
     n_items = len(item_pointers) - 1

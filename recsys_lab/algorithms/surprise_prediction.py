@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, Self
 
 import numpy as np
 from scipy import sparse
 
 from recsys_lab.algorithms.base import require
-from recsys_lab.algorithms.surprise_kernels import neighbour_pairs, slope_pairs
-from recsys_lab.algorithms.surprise_rows import Csr, Rows
-from recsys_lab.data.interactions import Float32, Float64, Int32
+from recsys_lab.algorithms.surprise_kernels import neighbour_pairs, neighbour_rankings, slope_pairs
+from recsys_lab.algorithms.surprise_rows import Csr, Rows, grouped
+from recsys_lab.algorithms.surprise_training import factor_pairs
+from recsys_lab.data.interactions import Float32, Float64, Int32, Int64
 
 RUNAWAY = 1e15  # a product of two such numbers is still finite in float32
 BLOCK = 1 << 16  # pairs; bounds the memory of a prediction
@@ -89,11 +91,8 @@ class Factors:
 
     def predict(self, users: Int32, items: Int32) -> Float64:
         """Ratings (n,) of pairs."""
-        out = np.empty(len(users))
-        for start in range(0, len(users), BLOCK):
-            u, i = users[start : start + BLOCK], items[start : start + BLOCK]
-            dots = np.einsum("pf,pf->p", self.user_factors[u], self.item_factors[i], dtype=np.float64)
-            out[start : start + BLOCK] = self.mean + self.user_bias[u] + self.item_bias[i] + dots
+        out: Float64 = self.mean + self.user_bias[users] + self.item_bias[items]
+        out += factor_pairs(self.user_factors, self.item_factors, users, items)
         out[np.isnan(out)] = self.fallback
         return out
 
@@ -151,7 +150,43 @@ class Neighbours:
 
     def score(self, users: Int32) -> Float32:
         """Ratings (b, n_items) of all items."""
-        return _score_in_blocks(self, users, len(self.inner_items) - 1)
+        if self._walk is None:
+            return _score_in_blocks(self, users, len(self.inner_items) - 1)
+        return neighbour_rankings(  # type: ignore[no-any-return]
+            self.similarity,
+            *self._walk,
+            self.inner_users[users],
+            self.inner_items[:-1],
+            self.mean,
+            self.x_base,
+            self.y_base,
+            self.spread,
+            self.n_neighbors,
+            self.min_neighbors,
+            self.needed,
+        )
+
+    @cached_property
+    def _walk(self) -> tuple[Int64, Int32, Float64, Int32] | None:
+        """Ratings by user and the users by code; None where the rows of an item do not come in one order of users.
+
+        Of equally similar raters those count that come first in the rows: one order of users must say so for all items.
+        """
+        pointers, codes, values = self.raters
+        order = self.inner_users[:-1][self.inner_users[:-1] >= 0]
+        if not self.user_based:
+            return None
+        items = np.repeat(np.arange(len(pointers) - 1, dtype=np.int32), np.diff(pointers))
+        places = np.empty(len(order), dtype=np.int64)
+        places[order] = np.arange(len(order))
+        if (np.diff(items * np.int64(len(order)) + places[codes]) < 0).any():
+            return None
+        by_user = grouped(codes, items, values, len(order))
+        return by_user.pointers, by_user.codes, by_user.values, order
+
+    def __getstate__(self) -> dict[str, object]:
+        """The fields alone: what is made for a ranking is made again."""
+        return {name: value for name, value in self.__dict__.items() if name != "_walk"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,12 +64,12 @@ class Rows:
     @cached_property
     def by_user(self) -> Csr:
         """Items and ratings of each user."""
-        return _grouped(self.users, self.items, self.ratings, self.n_users)
+        return grouped(self.users, self.items, self.ratings, self.n_users)
 
     @cached_property
     def by_item(self) -> Csr:
         """Users and ratings of each item."""
-        return _grouped(self.items, self.users, self.ratings, self.n_items)
+        return grouped(self.items, self.users, self.ratings, self.n_items)
 
     @cached_property
     def mean(self) -> float:
@@ -109,7 +109,8 @@ def deviations(entries: Csr, centres: Float64) -> Float64:
     return np.sqrt(np.add.reduceat(squares, entries.pointers[:-1]) / counts)
 
 
-def _grouped(owners: Int32, others: Int32, ratings: Float64, n_owners: int) -> Csr:
+def grouped(owners: Int32, others: Int32, ratings: Float64, n_owners: int) -> Csr:
+    """Entries of owners 0 ... n_owners - 1, grouped by owner in row order."""
     order = np.argsort(owners, kind="stable")
     pointers = np.zeros(n_owners + 1, dtype=np.int64)
     np.cumsum(np.bincount(owners, minlength=n_owners), out=pointers[1:])

@@ -11,12 +11,12 @@ from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
 from recsys_lab.algorithms.bpr import require_positive
+from recsys_lab.algorithms.kernels import in_lines
 from recsys_lab.algorithms.pair_kernels import (
     below,
     dot,
     first_factors,
     has,
-    in_lines,
     put_back,
     require_sound,
     step,
@@ -55,7 +55,7 @@ class WARP(Algorithm):
         require(self.regularization >= 0, f"regularization must not be negative; found {self.regularization}")
         users, items = first_factors(train, self.n_factors, self.random_state)
         known = users_of_rows(train), train.matrix.indptr, train.matrix.indices, who_has_what(train.matrix)
-        vectors = in_lines(users), in_lines(items), items[:, -1].copy()
+        vectors = in_lines(users[:, :-1]), in_lines(items[:, :-1]), items[:, -1].copy()
         losses = rank_losses(train.n_items)
         state = np.array([child_seed(self.random_state, "warp/steps") | 1], dtype=np.uint64)
         for _ in range(self.n_epochs):

@@ -166,6 +166,23 @@ def test_the_ranking_scores_are_the_predictions(name: str, train: Interactions, 
     np.testing.assert_allclose(backwards, scores[::-1], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", KNN)
+@pytest.mark.parametrize("min_neighbors", [1, 4])
+def test_one_walk_through_the_neighbours_scores_as_pairs_do(name: str, min_neighbors: int) -> None:
+    """Rows by user and two kinds of stars: many neighbours are equally near, and user 0 and item 1 have no rows."""
+    data = _interactions(_ratings().assign(rating=lambda frame: 1 + frame["rating"] // 4), file_order=False)
+    train = data.select((data.users != 0) & (data.items != 1))
+    model = _fitted(name, train, n_neighbors=5, min_neighbors=min_neighbors)
+    assert model.state_._walk is not None  # type: ignore[attr-defined]
+    users = np.append(np.arange(train.n_users, dtype=np.int32), np.int32(-1))
+    items = np.arange(train.n_items, dtype=np.int32)
+    expected = model.predict(np.repeat(users, len(items)), np.tile(items, len(users))).reshape(len(users), -1)
+    found = model.score(users, train.matrix[users])
+    np.testing.assert_allclose(found, np.where(np.isnan(expected), -np.inf, expected), rtol=0, atol=1e-6)
+    assert np.ptp(found[3][np.isfinite(found[3])]) > 0.2
+    assert "_walk" not in pickle.loads(pickle.dumps(model)).state_.__dict__
+
+
 @pytest.mark.parametrize("name", models.__all__)
 def test_the_order_of_rows_does_not_matter_unless_it_is_meant(name: str, pairs: tuple[Any, Any]) -> None:
     frame = _ratings()
