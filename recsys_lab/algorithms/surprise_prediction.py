@@ -153,18 +153,9 @@ class Neighbours:
         if self._walk is None:
             return _score_in_blocks(self, users, len(self.inner_items) - 1)
         return neighbour_rankings(  # type: ignore[no-any-return]
-            self.similarity,
-            *self._walk,
-            self.inner_users[users],
-            self.inner_items[:-1],
-            self.mean,
-            self.x_base,
-            self.y_base,
-            self.spread,
-            self.n_neighbors,
-            self.min_neighbors,
-            self.needed,
-        )
+            self.similarity, *self._walk, self.inner_users[users], self.inner_items[:-1], self.mean, self.x_base,
+            self.y_base, self.spread, self.n_neighbors, self.min_neighbors, self.needed,
+        )  # fmt: skip
 
     @cached_property
     def _walk(self) -> tuple[Int64, Int32, Float64, Int32] | None:
