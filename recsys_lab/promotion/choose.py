@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from recsys_lab import tracking
+from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.experiment import Experiment, Trial, expand, sweep_id
 from recsys_lab.leaderboard import build
 from recsys_lab.leaderboard.columns import REFERENCE
@@ -21,6 +22,10 @@ class Choice:
     trial: Trial
     run: tracking.Run
     reason: str
+
+    def make(self) -> Algorithm:
+        """The algorithm of the trial, not yet fitted, with what its search found if it had one."""
+        return self.trial.make(tracking.load_tuning(self.run).best_parameters if self.trial.space else None)
 
 
 def choose(experiment: Experiment, *, run: str = "", split: int = 0) -> Choice:

@@ -63,7 +63,7 @@ def promote(
     say(f"  fitted again; the lists of {n_compared} users are the evaluated ones")
     own = (type(bundle.algorithm).__module__,) if not _is_ours(bundle.algorithm) else ()
     if all_data:
-        bundle = make_bundle(choice.trial.make().fit(data), data, tie_seed=bundle.tie_seed)
+        bundle = make_bundle(choice.make().fit(data), data, tie_seed=bundle.tie_seed)
         say(f"  fitted on all {len(data):,} rows")
     uri = tracking.tracking_uri()
     with tempfile.TemporaryDirectory(prefix="recsys_lab_") as folder:
@@ -114,7 +114,7 @@ def _fitted(experiment: Experiment, choice: Choice) -> tuple[Bundle, Interaction
             f"served are rankings of unseen items; the experiment is task {spec.task}, exclude_seen: "
             f"{spec.exclude_seen}"
         )
-    algorithm = trial.make().fit(part.train)
+    algorithm = choice.make().fit(part.train)
     return make_bundle(algorithm, part.history, candidates.codes, tie_seed=spec.tie_seed), work.data
 
 

@@ -110,6 +110,18 @@ def test_an_own_algorithm_is_promoted_too(experiment: Experiment) -> None:
     assert done.version.tags["algorithm"] == "own_for_promotion:Cosine"
 
 
+def test_a_tuned_winner_is_promoted_as_it_was_found(home: Path, tmp_path: Path) -> None:
+    file = home / "tuned.yaml"
+    text = TEXT.replace("name: small", "name: tuned").replace("ItemKNN, EASE, own_for_promotion:Cosine", "EASE")
+    file.write_text(text.replace("test: 0.2", "test: 0.2, validation: 0.2") + "tuning: {n_trials: 3}\n")
+    spec = load_experiment(file)
+    open_family(spec, log=True).run(progress=False)
+    done = promote(spec, run="EASE", name="tuned", say=lambda line: None)
+    found = tracking.load_tuning(done.choice.run).best_parameters["regularization"]
+    folder = model_store.fetch_bundle(tracking.tracking_uri(), done.version, tmp_path / "bundle")
+    assert load_manifest(folder)["parameters"]["regularization"] == found
+
+
 def test_an_alias_moves_and_moves_back(experiment: Experiment) -> None:
     first = promote(experiment, run="ItemKNN", name="back", say=lambda line: None)
     second = promote(experiment, run="EASE", name="back", say=lambda line: None)
