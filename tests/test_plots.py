@@ -269,3 +269,16 @@ def test_searches_are_panels_on_one_scale() -> None:
     assert {"EASE", "ItemKNN"} <= set(texts(figure))
     with pytest.raises(ValueError, match="at least one search"):
         plots.search_curves({}, "ndcg@10")
+
+
+def test_window_curves_show_every_model_in_the_order_of_time() -> None:
+    dates = pd.to_datetime(["1998-03-01", "1998-01-01", "1998-02-01"])
+    rows = pd.DataFrame({"window": [*dates, *dates], "model": ["EASE"] * 3 + ["Popularity"] * 3})
+    rows = rows.assign(mean=[0.3, 0.1, 0.2, 0.05, 0.07, 0.06], low=0.01, high=0.4)
+    axes = plots.window_curves(rows, "ndcg@10").axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1998-01-01", "1998-02-01", "1998-03-01"]
+    curves = [line for line in axes.lines if len(np.asarray(line.get_xdata())) == 3]
+    drawn = {str(line.get_label()): np.asarray(line.get_ydata()).tolist() for line in curves}
+    assert drawn == {"EASE": [0.1, 0.2, 0.3], "Popularity": [0.07, 0.06, 0.05]}
+    with pytest.raises(ValueError, match="missing: \\['low', 'high'\\]"):
+        plots.window_curves(rows.drop(columns=["low", "high"]), "ndcg@10")

@@ -76,18 +76,20 @@ def compare(
     min_effect: float = 0.01,
     higher_is_better: bool | None = None,
     correction: str = "holm",
+    rolling: bool = False,
     seed: int = 0,
 ) -> Comparison:
     """Compare models by ``primary``: every challenger against the best of the ``baselines``, user by user.
 
     A model may have several evaluations: those with one split hash are seeds, and a user's value is their mean; those
     with different split hashes are folds: a user's value is the mean over the folds that test the user, and differences
-    are tested by Nadeau and Bengio's corrected t over the folds. For rmse and mae the compared values are each user's
-    part in the micro error (docs/statistics.md), so the mean in the table is the rmse over all pairs. ``references``
-    are shown apart and not tested. ``min_effect`` is the difference that matters, as a share of the best baseline's
-    mean. ``higher_is_better`` is taken from the metric's card unless given. ``correction`` decides by which p the
-    verdicts are made: "holm" keeps the chance of any false one below .05, "benjamini_hochberg" the expected share of
-    false ones.
+    are tested by Nadeau and Bengio's corrected t over the folds. ``rolling``: they are windows in time instead, and
+    differences are tested over users, each with the mean over the windows that test the user. For rmse and mae the
+    compared values are each user's part in the micro error (docs/statistics.md), so the mean in the table is the rmse
+    over all pairs. ``references`` are shown apart and not tested. ``min_effect`` is the difference that matters, as a
+    share of the best baseline's mean. ``higher_is_better`` is taken from the metric's card unless given. ``correction``
+    decides by which p the verdicts are made: "holm" keeps the chance of any false one below .05, "benjamini_hochberg"
+    the expected share of false ones.
 
     Without a baseline among the models, differences are to the best model, and a note says so.
 
@@ -96,7 +98,7 @@ def compare(
     """
     _check_names(evaluations, baselines, references, correction)
     higher = _direction(primary) if higher_is_better is None else higher_is_better
-    measured = measured_values(evaluations, primary)
+    measured = measured_values(evaluations, primary, rolling=rolling)
     return _compared(measured, primary, baselines, references, level, min_effect, higher, correction, seed)
 
 

@@ -24,9 +24,12 @@ CORRECTIONS = {"holm": holm, "benjamini_hochberg": benjamini_hochberg}
 
 
 def pair_test(measured: Measured, first: str, second: str, level: float) -> PairedTest:
-    """The paired t test over users; with folds Nadeau and Bengio's over them, about the difference of the means."""
+    """The paired t test over users; with folds of a k_fold Nadeau and Bengio's over them.
+
+    Both are about the difference of the means in the table.
+    """
     values = measured.values
-    if measured.n_splits == 1:
+    if not measured.tests_folds:
         return paired_test(values[first], values[second], level)
     differences, ratio = _fold_differences(measured, first, second)
     return nadeau_bengio(differences, ratio, level)
@@ -94,7 +97,7 @@ def verdict(row: Any, p: float, floor: float, alpha: float, higher: bool) -> str
 def _fold_differences(measured: Measured, first: str, second: str) -> tuple[Any, float]:
     """What the test of two models rests on: differences by user, or by fold, and n_test / n_train (0 for one split)."""
     pooled = (measured.values[first] - measured.values[second]).to_numpy()
-    if measured.n_splits == 1:
+    if not measured.tests_folds:
         return pooled, 0.0
     folds = measured.by_split[first] - measured.by_split[second]
     # folds differ in size: their spread is taken, about the difference that the table shows

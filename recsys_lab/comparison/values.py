@@ -43,15 +43,23 @@ class Measured:
     notes: tuple[str, ...]
     dataset_hash: str
     protocol: dict[str, Any]
+    rolling: bool = False  # the splits are windows that follow one another in time, not folds of one k_fold
 
     @property
     def n_splits(self) -> int:
-        """How many folds; 1 for a single split."""
+        """How many folds or windows; 1 for a single split."""
         return len(next(iter(self.by_split.values())))
 
+    @property
+    def tests_folds(self) -> bool:
+        """Whether differences are tested over folds; over users otherwise."""
+        return self.n_splits > 1 and not self.rolling
 
-def measured_values(evaluations: Mapping[str, Evaluation | Sequence[Evaluation]], primary: str) -> Measured:
-    """Each model's values by user.
+
+def measured_values(
+    evaluations: Mapping[str, Evaluation | Sequence[Evaluation]], primary: str, *, rolling: bool = False
+) -> Measured:
+    """Each model's values by user; ``rolling``: the splits are windows in time.
 
     Raises ValueError when data, splits, protocols or users are not the same, and for metrics on drawn candidates.
     """
@@ -73,9 +81,10 @@ def measured_values(evaluations: Mapping[str, Evaluation | Sequence[Evaluation]]
         by_split={name: np.array([value(frame).mean() for frame in frames]) for name, frames in parts.items()},
         n_seeds=n_seeds,
         seed_sd={name: _seed_sd(given, splits, columns, value) for name, given in runs.items()},
-        notes=tuple(_notes(n_seeds, len(splits))),
+        notes=tuple(_notes(n_seeds, len(splits), rolling)),
         dataset_hash=everything[0].dataset_hash,
         protocol=dict(everything[0].protocol),
+        rolling=rolling,
     )
 
 
@@ -158,12 +167,17 @@ def _seed_sd(given: list[Any], splits: list[str], columns: list[str], value: Any
     return float(np.mean(spreads))
 
 
-def _notes(n_seeds: Mapping[str, int], n_splits: int) -> list[str]:
+def _notes(n_seeds: Mapping[str, int], n_splits: int, rolling: bool) -> list[str]:
     notes = []
     if max(n_seeds.values()) > 1:
         counts = ", ".join(f"{name} {count}" for name, count in n_seeds.items())
         notes.append(f"a user's value is the mean over the seeds of a model (seeds: {counts})")
-    if n_splits > 1:
+    if n_splits > 1 and rolling:
+        notes.append(
+            f"a user's value is pooled over the windows (of {n_splits}) that test the user, and differences are tested "
+            "over users: they hold for these windows, and the curve over time says how steady they are"
+        )
+    elif n_splits > 1:
         notes.append(f"a user's value is pooled over the folds (of {n_splits}) that test the user; a user counts once")
         notes.append(
             f"differences are tested by Nadeau and Bengio's corrected t over {n_splits} folds "

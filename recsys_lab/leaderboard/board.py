@@ -216,7 +216,8 @@ def _entry(
 ) -> Entry:
     named = (trial.label, trial.family, evaluation, trial.seed, trial.fold)
     words = _split_words(spec, trial.split)
-    return Entry(*named, split=words, checks=checks, origin=trial.origin, tuning=tuning)
+    rolling = spec.split[trial.split].strategy == "rolling"
+    return Entry(*named, split=words, checks=checks, origin=trial.origin, tuning=tuning, rolling=rolling)
 
 
 def _split_words(spec: Experiment, split: int) -> str:

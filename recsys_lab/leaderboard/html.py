@@ -13,7 +13,7 @@ from recsys_lab.leaderboard.appendix import pairs_html
 from recsys_lab.leaderboard.columns import REFERENCE, Column, decimals
 from recsys_lab.leaderboard.page import NOTEBOOK_CSS, PAGE_CSS, SCRIPT, TABLE_CSS
 from recsys_lab.leaderboard.table import Table
-from recsys_lab.plots import leaderboard_dots, search_curves, to_svg, trade_off
+from recsys_lab.plots import leaderboard_dots, search_curves, to_svg, trade_off, window_curves
 from recsys_lab.plots.style import FAINT, INK, MUTED, family_colour
 
 _THEME = {INK: "var(--ink)", MUTED: "var(--muted)", FAINT: "var(--faint)", "#ffffff": "var(--paper)"}
@@ -48,6 +48,10 @@ def figures(table: Table) -> dict[str, Figure]:
             leaderboard_dots(frame, table.primary, best=table.comparison.best_baseline)
         )
     }
+    if table.windows is not None:
+        drawn["Window by window, in the order of time: how steady the order of the models is"] = window_curves(
+            table.windows[table.windows["model"].isin(frame.index[frame["status"] != REFERENCE])], table.primary
+        )
     if table.searches:
         trials = {label: record.trials for label, record in table.searches.items()}
         n_random = next(iter(table.searches.values())).n_random

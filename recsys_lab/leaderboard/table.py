@@ -17,6 +17,7 @@ from recsys_lab.leaderboard.appendix import power_notes, seed_notes
 from recsys_lab.leaderboard.budgets import budget_columns, budget_notes, check_budgets, untuned
 from recsys_lab.leaderboard.check_notes import check_notes, is_sound, table_checks
 from recsys_lab.leaderboard.columns import NOT_RANKED, REFERENCE, Column, columns_of
+from recsys_lab.leaderboard.windows import over_windows
 from recsys_lab.metrics.definitions import parse_metric
 from recsys_lab.tuning import TuningRecord
 
@@ -43,6 +44,7 @@ class Entry:
     checks: tuple[Check, ...] = ()  # of its trial
     origin: str = DEFAULT  # of the hyper-parameters: "tuned", "fixed" by hand, or the algorithm's "default"
     tuning: TuningRecord | None = None  # the search; None: nothing was searched
+    rolling: bool = False  # the fold is a window in time
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,7 @@ class Table:
     valid: bool = True
     failures: dict[str, str] = field(default_factory=dict)
     cards: dict[str, dict[str, Any]] = field(default_factory=dict)  # model -> its evaluation card, completed
+    windows: pd.DataFrame | None = None  # of a rolling split: model, window, mean, low, high, best model first
     searches: dict[str, TuningRecord] = field(default_factory=dict)  # of the tuned models, best first; of folds one
 
     @property
@@ -109,13 +112,13 @@ def build_table(
         primary,
         baselines=present or [label for label in BASELINES if label not in apart],
         references=[*references, *apart],
+        rolling=entries[0].rolling,
     )
-    summaries = _summaries(by_label)
+    summaries, some = _summaries(by_label), entries[0].evaluation
     frame = _frame(comparison, by_label, summaries, primary, apart)
-    some = entries[0].evaluation
     algorithms = {label: group[0].evaluation.algorithm for label, group in by_label.items()}
-    task = str(some.protocol.get("task", "ranking"))
-    missing = missing_baselines(task, list(algorithms.values())) if check_baselines else []
+    task, names = str(some.protocol.get("task", "ranking")), list(algorithms.values())
+    missing = missing_baselines(task, names) if check_baselines else []
     checks, told = table_checks(by_label, present, primary), budget_notes(by_label, apart)
     return Table(
         title=" · ".join(part for part in (dataset, entries[0].split) if part) or "leaderboard",
@@ -128,6 +131,7 @@ def build_table(
         notes=(*_notes(comparison, frame, missing, failures or {}, algorithms), *told, *check_notes(checks)),
         valid=not missing and is_sound(checks),
         failures=dict(failures or {}),
+        windows=over_windows(by_label, frame.index, primary) if entries[0].rolling else None,
         searches={label: found for label in frame.index if (found := by_label[label][0].tuning) is not None},
     )
 

@@ -8,6 +8,7 @@ from recsys_lab.plots.results import leaderboard_dots, loss_curves, parameter_cu
 from recsys_lab.plots.searches import search_curves
 from recsys_lab.plots.segments import segment_dots
 from recsys_lab.plots.style import Plot, to_png, to_svg
+from recsys_lab.plots.windows import window_curves
 
 __all__ = [
     "Plot",
@@ -30,4 +31,5 @@ __all__ = [
     "trade_off",
     "user_activity",
     "weight_map",
+    "window_curves",
 ]
