@@ -96,9 +96,7 @@ def _rows(matrix: Any, n_rows: int, n_items: int, name: str) -> tuple[NDArray[np
 
 def _codes(candidates: Any, n_items: int) -> Int32:
     codes = np.asarray(candidates)
-    if (
-        codes.dtype != np.int32 or not (codes[1:] > codes[:-1]).all()
-    ):  # a service passes the same sorted codes each time
+    if codes.dtype != np.int32 or not (codes[1:] > codes[:-1]).all():
         codes = np.unique(codes.astype(np.int64))
     if codes.size and (codes[0] < 0 or codes[-1] >= n_items):
         raise ValueError(f"candidates must be item codes 0 ... {n_items - 1}; found {codes[0]} ... {codes[-1]}")
