@@ -5,7 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from recsys_lab.serving.drift import Drift
@@ -18,6 +26,7 @@ class Monitoring:
     """The metrics of one app, in a registry of its own."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # one more series beside each counter, which no rule reads
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         gauge, counter = partial(Gauge, registry=self.registry), partial(Counter, registry=self.registry)

@@ -1,0 +1,178 @@
+"""What people did reaches the database: once each, through outages, and back into an experiment."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+
+from recsys_lab import make_algorithm, read_interactions
+from recsys_lab.cli import main
+from recsys_lab.serving.export import export_feedback
+from recsys_lab.serving.storage import Database
+from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, wait_until
+
+USER = str(bundle_of().user_ids[3])
+
+
+def _events(*ids: str, event: str = "click", **more: Any) -> list[dict[str, Any]]:
+    return [{"event_id": one, "user_id": USER, "item_id": "5", "event": event, **more} for one in ids]
+
+
+def _rows(folder: Path, table: str = "feedback") -> list[tuple[Any, ...]]:
+    with sqlite3.connect(folder / "feedback.db") as connection:
+        try:
+            return connection.execute(f"SELECT * FROM {table} ORDER BY ts").fetchall()
+        except sqlite3.OperationalError:
+            return []
+        finally:
+            connection.rollback()
+
+
+@pytest.fixture
+def outage(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """A database that fails as a lost connection does while ``down`` is true."""
+    switch, write = {"down": False}, Database.write
+
+    def maybe(self: Database, *given: Any) -> None:
+        if switch["down"]:
+            raise sa.exc.OperationalError("INSERT", {}, Exception("connection refused"))
+        write(self, *given)
+
+    monkeypatch.setattr(Database, "write", maybe)
+    monkeypatch.setattr("recsys_lab.serving.feedback.LONGEST_WAIT", 0.2)
+    return switch
+
+
+def test_events_are_written_once(client: TestClient, tmp_path: Path) -> None:
+    shown = client.get(f"/v1/users/{USER}/recommendations").json()
+    events = _events("a", "b", request_id=shown["request_id"])
+    for _ in range(2):
+        got = client.post("/v1/feedback", json=events)
+        assert (got.status_code, got.json()) == (202, {"accepted": 2})
+    wait_until(lambda: len(_rows(tmp_path)) == 2 and metric(client, 'feedback_written_total{kind="event"}') == 4)
+    assert {(row[0], row[2], row[3], row[4], row[5]) for row in _rows(tmp_path)} == {
+        (name, USER, "5", "click", shown["request_id"]) for name in "ab"
+    }
+    assert metric(client, 'feedback_total{event="click"}') == 4
+    impressions = _rows(tmp_path, "impressions")
+    assert len(impressions) == 1
+    assert impressions[0][0] == shown["request_id"]
+    assert all(one["item_id"] in impressions[0][-1] for one in shown["items"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        [{"event_id": "a"}],
+        _events("a", event="bought"),
+        _events(*map(str, range(1001))),
+        _events("x" * 201),
+        {"event_id": "a"},
+        _events("a", ts=5),
+    ],
+)
+def test_events_that_are_not_right(client: TestClient, wrong: Any) -> None:
+    got = client.post("/v1/feedback", json=wrong)
+    assert got.status_code == 422
+    assert got.json()["errors"][0]["path"].startswith("body")
+
+
+def test_nothing_accepted_is_lost_in_an_outage(client: TestClient, outage: dict[str, bool], tmp_path: Path) -> None:
+    outage["down"] = True
+    for number in range(20):
+        assert client.post("/v1/feedback", json=_events(*(f"{number}-{n}" for n in range(50)))).status_code == 202
+        assert client.get(f"/v1/users/{USER}/recommendations").status_code == 200
+    wait_until(lambda: metric(client, "database_up") == 0)
+    assert metric(client, 'feedback_queue{kind="event"}') == 1000
+    assert _rows(tmp_path) == []
+    outage["down"] = False
+    wait_until(lambda: len(_rows(tmp_path)) == 1000)
+    wait_until(lambda: metric(client, "database_up") == 1)
+    assert metric(client, 'feedback_dropped_total{kind="event"}') == 0
+
+
+def test_a_full_queue_refuses(registry: Registry, start: Start, outage: dict[str, bool], tmp_path: Path) -> None:
+    registry.add(bundle_of(), "champion")
+    client = start(queue_size=100)
+    outage["down"] = True
+    assert client.post("/v1/feedback", json=_events(*(f"a{n}" for n in range(60)))).status_code == 202
+    refused = client.post("/v1/feedback", json=_events(*(f"b{n}" for n in range(60))))
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"] == "5"
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert metric(client, 'feedback_total{event="click"}') == 60
+    for _ in range(110):
+        assert client.get(f"/v1/users/{USER}/recommendations?k=1").status_code == 200
+    assert metric(client, 'feedback_dropped_total{kind="impression"}') == 10
+    outage["down"] = False
+    wait_until(lambda: len(_rows(tmp_path)) == 60)
+    assert client.post("/v1/feedback", json=_events(*(f"b{n}" for n in range(60)))).status_code == 202
+
+
+def test_the_end_writes_what_waits(registry: Registry, start: Start, tmp_path: Path) -> None:
+    registry.add(bundle_of(), "champion")
+    client = start()
+    client.post("/v1/feedback", json=_events(*map(str, range(700))))
+    app_of(client).state.feedback.close()
+    assert len(_rows(tmp_path)) == 700
+
+
+def test_what_no_database_took_waits_in_a_file(
+    registry: Registry, start: Start, outage: dict[str, bool], tmp_path: Path
+) -> None:
+    registry.add(bundle_of(), "champion")
+    outage["down"] = True
+    client = start()
+    client.post("/v1/feedback", json=_events("kept"))
+    app_of(client).state.feedback.close(seconds=0.3)
+    spool = tmp_path / "bundles" / "spool"
+    assert len(list(spool.glob("*.jsonl"))) == 1
+    outage["down"] = False
+    start()
+    wait_until(lambda: [row[0] for row in _rows(tmp_path)] == ["kept"])
+    wait_until(lambda: not list(spool.iterdir()))
+
+
+def test_a_row_the_database_refuses_does_not_hold_up_the_others(client: TestClient, tmp_path: Path) -> None:
+    feedback = app_of(client).state.feedback
+    good = [{**one, "ts": 1.0, "request_id": None} for one in _events("a", "b", "c", "d")]
+    good[2]["user_id"] = None  # NOT NULL
+    assert feedback.add("event", good)
+    wait_until(lambda: metric(client, 'feedback_dropped_total{kind="event"}') == 1)
+    wait_until(lambda: [row[0] for row in _rows(tmp_path)] == ["a", "b", "d"])
+
+
+def test_feedback_becomes_data(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [("1", "10", "view"), ("1", "10", "like"), ("1", "10", "click"), ("1", "11", "view"), ("1", "11", "click")]
+    said += [("2", "10", "dislike"), ("2", "12", "click"), ("3", "11", "like"), ("3", "12", "view")]
+    for number, (user, item, event) in enumerate(said):
+        one = {"event_id": str(number), "user_id": user, "item_id": item, "event": event}
+        assert client.post("/v1/feedback", json=[one]).status_code == 202
+    wait_until(lambda: len(_rows(tmp_path)) == len(said))
+    url = f"sqlite:///{tmp_path / 'feedback.db'}"
+    monkeypatch.setenv("RECSYS_LAB_DATABASE_URL", url)
+    monkeypatch.setenv("RECSYS_LAB_REGISTRY_URI", "http://registry.invalid")
+    monkeypatch.setenv("RECSYS_LAB_BUNDLE_DIR", str(tmp_path))
+    file = tmp_path / "out" / "feedback.parquet"
+    assert main(["export-feedback", "--output", str(file)]) == 0
+    data = read_interactions(file)
+    frame = data.to_frame()
+    found = {(user, item): rating for user, item, rating in zip(*(frame[c] for c in ("user_id", "item_id", "rating")))}
+    assert found == {(1, 10): 5, (1, 11): 4, (2, 10): 1, (2, 12): 4, (3, 11): 5, (3, 12): 3}
+    assert data.timestamps is not None
+    make_algorithm("ItemKNN").fit(data)
+    assert export_feedback(url, file, ["dislike"]) == 1
+    with pytest.raises(LookupError, match="no such feedback"):
+        export_feedback(f"sqlite:///{tmp_path / 'other.db'}", file)
+    assert main(["export-feedback", "--output", str(file), "--events", "bought"]) == 2
+
+
+def test_another_kind_of_database_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"right would be sqlite:///\.\.\. or postgresql"):
+        Database("mysql://localhost/x")

@@ -1,0 +1,102 @@
+"""Settings from the environment: each name, its default, and errors that say what would be right."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys_lab.serving.settings import Settings
+
+LEAST = {
+    "RECSYS_LAB_REGISTRY_URI": "http://mlflow:5000",
+    "RECSYS_LAB_BUNDLE_DIR": "/bundles",
+    "RECSYS_LAB_DATABASE_URL": "sqlite:////data/feedback.db",
+}
+
+
+def test_defaults() -> None:
+    found = Settings.from_environment(LEAST)
+    assert (found.model, found.alias, found.challenger, found.model_version) == (
+        "recommender",
+        "champion",
+        "challenger",
+        "",
+    )
+    assert (found.host, found.port, found.poll_seconds, found.queue_size) == ("127.0.0.1", 8000, 15.0, 10_000)
+    assert (found.api_key, found.ab_share, found.shadow, found.own_modules, found.tracing) == ("", 0.0, False, (), "")
+    assert found.bundle_dir == Path("/bundles")
+    assert len(found.log_salt) == 32
+    assert found.log_salt != Settings.from_environment(LEAST).log_salt
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("MODEL", "films", "films"),
+        ("ALIAS", "blue", "blue"),
+        ("CHALLENGER", "green", "green"),
+        ("MODEL_VERSION", "12", "12"),
+        ("API_KEY", "s3cret", "s3cret"),
+        ("POLL_SECONDS", "0.5", 0.5),
+        ("HOST", "0.0.0.0", "0.0.0.0"),
+        ("PORT", "80", 80),
+        ("QUEUE_SIZE", "5", 5),
+        ("AB_SHARE", "0.25", 0.25),
+        ("SHADOW", "true", True),
+        ("OWN_MODULES", "mine, their.module", ("mine", "their.module")),
+        ("LOG_SALT", "salt", "salt"),
+        ("TRACING", "console", "console"),
+    ],
+)
+def test_every_name(name: str, text: str, value: Any) -> None:
+    found = Settings.from_environment({**LEAST, f"RECSYS_LAB_{name}": f" {text} "})
+    assert getattr(found, name.lower()) == value
+    assert name.lower() in {field.name for field in fields(Settings)}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("REGISTRY_URI", "mlflow"),
+        ("DATABASE_URL", "feedback.db"),
+        ("BUNDLE_DIR", ""),
+        ("MODEL", "../etc"),
+        ("ALIAS", "a b"),
+        ("MODEL_VERSION", "latest"),
+        ("POLL_SECONDS", "nan"),
+        ("POLL_SECONDS", "0"),
+        ("PORT", "80.5"),
+        ("PORT", "70000"),
+        ("QUEUE_SIZE", "0"),
+        ("AB_SHARE", "1.5"),
+        ("SHADOW", "maybe"),
+        ("OWN_MODULES", "os;system"),
+        ("TRACING", "yes"),
+        ("API_KEY_FILE", "/no/such/file"),
+    ],
+)
+def test_a_value_that_is_not_right(name: str, text: str) -> None:
+    with pytest.raises(ValueError, match=rf"RECSYS_LAB_{name} is .*right (would be|is) "):
+        Settings.from_environment({**LEAST, f"RECSYS_LAB_{name}": text})
+
+
+def test_defaults_stand_in_for_what_is_missing() -> None:
+    found = Settings.from_environment({"RECSYS_LAB_BUNDLE_DIR": "/mine", "RECSYS_LAB_DATABASE_URL": ""}, LEAST)
+    assert found.bundle_dir == Path("/mine")
+    assert found.database_url == LEAST["RECSYS_LAB_DATABASE_URL"]
+
+
+def test_a_key_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("from a file\n")
+    found = Settings.from_environment({**LEAST, "RECSYS_LAB_API_KEY_FILE": str(file)})
+    assert found.api_key == "from a file"
+    assert "from a file" not in repr(found)
+    with pytest.raises(ValueError, match="both set"):
+        Settings.from_environment({**LEAST, "RECSYS_LAB_API_KEY_FILE": str(file), "RECSYS_LAB_API_KEY": "x"})
+    file.write_text("")
+    with pytest.raises(ValueError, match="empty"):
+        Settings.from_environment({**LEAST, "RECSYS_LAB_API_KEY_FILE": str(file)})
