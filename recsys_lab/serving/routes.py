@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, cast
 
 import orjson
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from recsys_lab.serving import searches
 from recsys_lab.serving.arms import pick
 from recsys_lab.serving.errors import CONTENT_TYPE, Problem
 from recsys_lab.serving.models import Loaded
+from recsys_lab.serving.queries import documented, read
 from recsys_lab.serving.schemas import (
     AcceptedOut,
     Events,
@@ -56,16 +57,26 @@ def answer(body: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status, media_type="application/json")
 
 
-@router.get("/users/{user_id:path}/recommendations", responses={200: {"model": ListOut}, **_problems(404)})
-async def recommend(request: Request, user_id: UserId, asked: Annotated[UserOptions, Query()]) -> Response:
+@router.get(
+    "/users/{user_id:path}/recommendations",
+    responses={200: {"model": ListOut}, **_problems(404)},
+    openapi_extra=documented(UserOptions),
+)
+async def recommend(request: Request, user_id: UserId) -> Response:
     """The k best items for a user."""
+    asked = read(UserOptions, request)
     scope = request.scope
     return answer(await service_of(request).for_user(user_id, asked, scope["request_id"], scope["facts"]))
 
 
-@router.get("/users/{user_id:path}/items", responses={200: {"model": ItemsOut}, **_problems(404)})
-async def items_of_user(request: Request, user_id: UserId, asked: Annotated[PageOptions, Query()]) -> Response:
+@router.get(
+    "/users/{user_id:path}/items",
+    responses={200: {"model": ItemsOut}, **_problems(404)},
+    openapi_extra=documented(PageOptions),
+)
+async def items_of_user(request: Request, user_id: UserId) -> Response:
     """What the model knows that a user has."""
+    asked = read(PageOptions, request)
     served = _champion(request).recommender
     code = served.user_codes.get(user_id)
     if code is None:
@@ -80,21 +91,28 @@ async def fold_in(request: Request, asked: FoldIn) -> Response:
     return answer(await service_of(request).fold_in(asked, scope["request_id"], scope["facts"]))
 
 
-@router.get("/items/{item_id:path}/similar", responses={200: {"model": ItemsOut}, **_problems(404)})
-async def similar(request: Request, item_id: ItemId, asked: Annotated[SimilarOptions, Query()]) -> Response:
+@router.get(
+    "/items/{item_id:path}/similar",
+    responses={200: {"model": ItemsOut}, **_problems(404)},
+    openapi_extra=documented(SimilarOptions),
+)
+async def similar(request: Request, item_id: ItemId) -> Response:
     """The k items most like an item."""
+    asked = read(SimilarOptions, request)
     return answer(await service_of(request).similar(item_id, asked.k, asked.model))
 
 
-@router.get("/items", responses={200: {"model": ItemsOut}})
-async def find_items(request: Request, asked: Annotated[PageOptions, Query()]) -> Response:
+@router.get("/items", responses={200: {"model": ItemsOut}}, openapi_extra=documented(PageOptions))
+async def find_items(request: Request) -> Response:
     """Items by title or id, the most popular first."""
+    asked = read(PageOptions, request)
     return answer(searches.find_items(_champion(request).recommender, asked))
 
 
-@router.get("/users", responses={200: {"model": UsersOut}})
-async def find_users(request: Request, asked: Annotated[PageOptions, Query()]) -> Response:
+@router.get("/users", responses={200: {"model": UsersOut}}, openapi_extra=documented(PageOptions))
+async def find_users(request: Request) -> Response:
     """Users by id."""
+    asked = read(PageOptions, request)
     return answer(searches.find_users(_champion(request).recommender, asked))
 
 
