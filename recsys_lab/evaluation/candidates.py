@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from recsys_lab.data.interactions import Bool, Catalogue, Int32, Int64
-from recsys_lab.evaluation.relevance import find, sorted_rows
+from recsys_lab.evaluation.relevance import find_in_rows
 
 if TYPE_CHECKING:
     from recsys_lab.splits import Split
@@ -46,8 +46,7 @@ class Candidates:
             allowed[self.codes] = True
             allowed[-1] = True  # answers for -1
             return np.asarray(allowed[items])
-        starts, listed = sorted_rows(self.per_user, users)
-        return np.asarray((find(items, starts, listed) >= 0) | (items < 0))
+        return np.asarray(find_in_rows(items, users, self.per_user) | (items < 0))
 
 
 def resolve_candidates(given: GivenCandidates, split: Split) -> Candidates:

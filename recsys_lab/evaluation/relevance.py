@@ -50,8 +50,10 @@ def relevant_items(test: Interactions, threshold: float | None) -> Relevant:
     row_of = np.cumsum(present) - 1
     chosen = np.ones(len(test), dtype=np.bool_) if threshold is None else test.ratings >= np.float32(threshold)
     pairs = row_of[test.users[chosen]] * test.n_items + test.items[chosen]  # one int64 a pair sorts fastest
-    order = np.argsort(pairs)
-    pairs, grades = pairs[order], test.ratings[chosen][order].astype(np.float64)
+    grades = test.ratings[chosen].astype(np.float64)
+    if (np.diff(pairs) < 0).any():  # a part in canonical order is sorted already
+        order = np.argsort(pairs)
+        pairs, grades = pairs[order], grades[order]
     first = np.flatnonzero(np.diff(pairs, prepend=-1))  # where a pair comes the first time
     rows, items = np.divmod(pairs[first], max(test.n_items, 1))
     starts = np.zeros(len(users) + 1, dtype=np.int64)
@@ -67,12 +69,21 @@ def sorted_rows(matrix: sparse.csr_matrix, users: Int32) -> tuple[Int64, Int32]:
     return rows.indptr.astype(np.int64), rows.indices.astype(np.int32, copy=False)
 
 
+def find_in_rows(items: Int32, users: Int32, matrix: sparse.csr_matrix) -> Any:
+    """Whether each listed item (n, k) is stored in its user's row of ``matrix``, (n, k) bool; no row is copied."""
+    if not matrix.has_sorted_indices:
+        starts, listed = sorted_rows(matrix, users)
+        return find(items, starts, listed) >= 0
+    first, last = matrix.indptr[users].astype(np.int64), matrix.indptr[users + 1].astype(np.int64)
+    return _find(items, first, last, matrix.indices.astype(np.int32, copy=False)) >= 0
+
+
 @njit(cache=True)
-def _find(items, starts, sorted_items):  # type: ignore[no-untyped-def]
+def _find(items, first, last, sorted_items):  # type: ignore[no-untyped-def]
     n, k = items.shape
     positions = np.full((n, k), -1, dtype=np.int64)
     for row in range(n):
-        own = sorted_items[starts[row] : starts[row + 1]]
+        own = sorted_items[first[row] : last[row]]
         for column in range(k if own.size else 0):
             item = items[row, column]
             if item < 0:
@@ -83,10 +94,10 @@ def _find(items, starts, sorted_items):  # type: ignore[no-untyped-def]
                 low += half * (own[low + half] <= item)
                 left -= half
             if own[low] == item:
-                positions[row, column] = starts[row] + low
+                positions[row, column] = first[row] + low
     return positions
 
 
 def find(items: Int32, starts: Int64, sorted_items: Int32) -> Any:
     """Where each listed item (n, k) stands among its user's ``sorted_items``: int64 (n, k), -1 = not there."""
-    return _find(items, starts, sorted_items)
+    return _find(items, starts[:-1], starts[1:], sorted_items)

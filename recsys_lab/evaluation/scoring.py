@@ -15,7 +15,7 @@ from recsys_lab.evaluation.candidates import GivenCandidates, resolve_candidates
 from recsys_lab.evaluation.cost import Cost
 from recsys_lab.evaluation.inputs import Inputs
 from recsys_lab.evaluation.protocol import RankingProtocol, TiePolicy, ranking_protocol
-from recsys_lab.evaluation.relevance import Relevant, find, relevant_items, sorted_rows
+from recsys_lab.evaluation.relevance import Relevant, find_in_rows, relevant_items
 from recsys_lab.evaluation.result import Evaluation, mean
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def measure(
     per_user["list_length"] = lists.lengths
     per_user["is_cold"] = (split.train.user_activity + history)[relevant.users] == 0
     frame = pd.DataFrame(per_user, index=pd.Index(relevant.users, name="user"))
-    summary |= _null_counts(frame[counted], protocol)
+    summary |= _null_counts({name: per_user[name][counted] for name, *_ in protocol.columns if name in per_user})
     summary |= _counts(frame, counted, lists, split, protocol, notes)
     return Evaluation(
         summary,
@@ -150,7 +150,7 @@ def _check_lists(lists: RankedLists, split: Split, protocol: RankingProtocol) ->
         raise ValueError(f"listed items are codes 0 ... {n_items - 1}; found {lists.items.max()}")
     faults: list[tuple[Any, str]] = []
     if protocol.exclude_seen:
-        seen = find(lists.items, *sorted_rows(split.history.matrix, lists.users)) >= 0
+        seen = find_in_rows(lists.items, lists.users, split.history.matrix)
         faults.append((seen, "is in the history already; mask it, or use exclude_seen=False for repeat consumption"))
     strange = ~protocol.candidates.allow(lists.users, lists.items)
     faults.append((strange, "is listed but is no candidate; list candidates only, or give other candidates"))
@@ -167,10 +167,9 @@ def _tied(lists: RankedLists, k: int) -> Bool:
     return np.asarray((lists.scores[:, k - 1] == lists.scores[:, k]) & (lists.items[:, k] >= 0))
 
 
-def _null_counts(frame: pd.DataFrame, protocol: RankingProtocol) -> dict[str, float]:
+def _null_counts(values: dict[str, Float64]) -> dict[str, float]:
     """How many users have relevant items but no value (a list of one item has no diversity), where there are any."""
-    names = [name for name, metric, _ in protocol.columns if metric.kind != "catalogue"]
-    nulls = {name: int(np.isnan(frame[name].to_numpy()).sum()) for name in names}
+    nulls = {name: int(np.isnan(column).sum()) for name, column in values.items()}
     return {f"n_null_{name}": float(n) for name, n in nulls.items() if n}
 
 
