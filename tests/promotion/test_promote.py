@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,11 @@ from recsys_lab.experiment import Experiment, load_experiment
 from recsys_lab.promotion import choose, promote, roll_back
 from recsys_lab.serving import model_store
 from recsys_lab.serving.bundle import load_bundle, load_manifest
+from recsys_lab.serving.models import Models
+from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.recommender import Recommender
+from recsys_lab.serving.reload import Watcher
+from recsys_lab.serving.settings import Settings
 from recsys_lab.trials import open_family
 
 TEXT = """
@@ -182,6 +187,37 @@ def test_a_run_that_is_not_there(experiment: Experiment) -> None:
         choose(experiment, run="EAES")
     with pytest.raises(LookupError, match="run the experiment first"):
         choose(experiment.model_copy(update={"name": "never-run"}))
+
+
+def test_the_second_is_another_algorithm_than_the_winner(experiment: Experiment) -> None:
+    winner, second = choose(experiment), choose(experiment, run="second")
+    assert second.trial.algorithm != winner.trial.algorithm
+    assert winner.trial.algorithm in second.reason
+
+
+def test_a_replica_follows_the_registry(experiment: Experiment, tmp_path: Path) -> None:
+    settings = Settings(
+        registry_uri=tracking.tracking_uri(),
+        bundle_dir=tmp_path / "bundles",
+        database_url="sqlite://",
+        model="followed",
+        own_modules=("own_for_promotion",),
+    )
+    models = Models(Monitoring())
+    watcher = Watcher(settings, models)
+    watcher.check()
+    assert models.champion is None
+    for run, version in (("ItemKNN", "1"), ("Cosine", "2")):
+        promote(experiment, run=run, name="followed", say=lambda line: None)
+        watcher.check()
+        assert models.of("champion").version.number == version  # type: ignore[union-attr]
+    assert roll_back(name="followed") == ("2", "1")
+    watcher.check()
+    assert models.of("champion").version.number == "1"  # type: ignore[union-attr]
+    copy = Models(Monitoring())
+    Watcher(replace(settings, registry_uri="http://127.0.0.1:9"), copy).check()
+    assert copy.of("champion").version.number == "1"  # type: ignore[union-attr]
+    assert copy.stale["champion"]
 
 
 def test_the_commands(experiment: Experiment, capsys: pytest.CaptureFixture[str]) -> None:
