@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -267,6 +268,9 @@ def test_searches_are_panels_on_one_scale() -> None:
     assert crosses.get_xdata().tolist() == [3]
     assert border.get_xdata()[0] == 1.5
     assert {"EASE", "ItemKNN"} <= set(texts(figure))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a layout that is given up is a warning
+        plots.to_png(plots.search_curves({"EASE": good, "ItemKNN": good[:2]}, "ndcg@10"))
     with pytest.raises(ValueError, match="at least one search"):
         plots.search_curves({}, "ndcg@10")
 

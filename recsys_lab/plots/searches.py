@@ -32,15 +32,16 @@ def search_curves(searches: Mapping[str, pd.DataFrame], metric: str, n_random: i
             failed = np.isnan(value)
             panel.plot(number, best, color=BLUE, lw=1.6, drawstyle="steps-post", zorder=2)
             panel.plot(number, value, "o", color=MUTED, ms=3, alpha=0.8, zorder=3)
-            foot = panel.get_xaxis_transform()
-            panel.plot(number[failed], np.full(failed.sum(), 0.03), "x", color=INK, ms=4, transform=foot, clip_on=False)
+            if failed.any():  # an empty line that is not clipped has a box without bounds, which upsets the layout
+                foot = {"transform": panel.get_xaxis_transform(), "clip_on": False}
+                panel.plot(number[failed], np.full(failed.sum(), 0.03), "x", color=INK, ms=4, **foot)
             if 0 < n_random < len(trials):
                 panel.axvline(n_random + 0.5, color=MUTED, lw=0.8, ls=":")
             panel.set_title(short(name, 26), fontsize=9, color=INK, loc="left")
             panel.grid(axis="y")
             panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         for panel in panels[len(searches) :]:
-            panel.set_axis_off()
+            panel.set_visible(False)
         figure.supxlabel("trial", fontsize=9)
         figure.supylabel(f"{words(metric)}, validation part", fontsize=9)
     return figure
