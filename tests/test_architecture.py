@@ -32,6 +32,7 @@ LEVELS = {
     "leaderboard": 4,
     "verification": 4,
     "doctor": 4,
+    "simulation": 4,
     "docs": 4,
     "cli": 5,
     "serving": 5,

@@ -286,3 +286,21 @@ def test_window_curves_show_every_model_in_the_order_of_time() -> None:
     assert drawn == {"EASE": [0.1, 0.2, 0.3], "Popularity": [0.07, 0.06, 0.05]}
     with pytest.raises(ValueError, match="missing: \\['low', 'high'\\]"):
         plots.window_curves(rows.drop(columns=["low", "high"]), "ndcg@10")
+
+
+def test_figures_of_protocols() -> None:
+    shares = pd.DataFrame({"ndcg@10": [0.91, np.nan], "recall@10": [0.5, 0.12]}, index=["random_user", "random"])
+    shown = texts(plots.share_map(shares, "right"))
+    assert {"91", "50", "12"} <= set(shown)
+    assert "nan" not in shown
+    verdicts = pd.DataFrame({"right": [0.6, 1.0], "open": [0.3, 0.0], "wrong": [0.1, 0.0]}, index=["a_b", "c"])
+    assert {"60 %", "30 %", "10 %", "100 %", "a b"} <= set(texts(plots.verdict_bars(verdicts)))
+    dots = plots.protocol_dots(verdicts, "covered", line=0.95)
+    assert {"a b", "covered"} <= set(texts(dots))
+    assert [text.get_text() for text in dots.axes[0].get_legend().get_texts()] == ["right", "open", "wrong"]
+    points = pd.DataFrame({"x": [0.1, 0.2], "y": [0.3, 0.2], "low": [0.05, 0.1], "high": [0.2, 0.3]}, ["EASE", "BPR"])
+    assert {"EASE", "BPR", "one", "two"} <= set(texts(plots.model_panels({"one": points, "two": points}, "x", "y")))
+    with pytest.raises(ValueError, match="missing: open, wrong"):
+        plots.verdict_bars(verdicts[["right"]])
+    with pytest.raises(ValueError, match="at least one"):
+        plots.share_map(shares.iloc[:0], "right")

@@ -12,6 +12,7 @@ from pathlib import Path
 from recsys_lab import tracking
 from recsys_lab.cli.checks import do_check
 from recsys_lab.cli.lists import do_algorithms, do_datasets, do_metrics
+from recsys_lab.cli.simulation import do_simulate
 from recsys_lab.cli.verification import do_diff, do_rescore, do_verify
 from recsys_lab.experiment import Experiment, load_experiment
 
@@ -29,6 +30,7 @@ __all__ = [
     "do_published",
     "do_rescore",
     "do_run",
+    "do_simulate",
     "do_ui",
     "do_verify",
     "do_warmup",

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from recsys_lab import __version__
 from recsys_lab.cli.serving import SERVING, add_serving_commands
+from recsys_lab.cli.simulation import add_simulation_command
 from recsys_lab.cli.verification import add_verification_commands
 
 # errors that the user can mend; anything else is a mistake of ours and keeps its traceback
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_other_commands(commands)
     add_verification_commands(commands)
     add_serving_commands(commands)
+    add_simulation_command(commands)
     return parser
 
 

@@ -113,7 +113,7 @@ def experiment_from_text(text: str, path: Path | None = None, overrides: Sequenc
     try:
         experiment = Experiment.model_validate({**values, "path": path.absolute() if path else None})
     except ValidationError as error:
-        raise ExperimentError("\n".join(f"{shown}: {line}" for line in _explain(error))) from None
+        raise ExperimentError("\n".join(f"{shown}: {line}" for line in explain(error))) from None
     from recsys_lab.experiment.check import mistakes  # it imports the catalogue of algorithms
 
     found = mistakes(experiment)
@@ -202,12 +202,13 @@ _RIGHT = {
 }
 
 
-def _explain(error: ValidationError) -> Iterable[str]:
+def explain(error: ValidationError, model: type[BaseModel] | None = None) -> Iterable[str]:
+    """One line for each mistake in a file of ``model`` (None: an experiment), in the words of a YAML file."""
     for detail in error.errors(include_url=False):
         tags = {"named", "file", "fixed"}
         shown = ".".join(str(part) for part in detail["loc"] if part not in tags) or "the file"
         if detail["type"] == "extra_forbidden":
-            known = _known_keys(detail["loc"][:-1])
+            known = _known_keys(detail["loc"][:-1], model or Experiment)
             yield f"{shown}: unknown key{_did_you_mean(str(detail['loc'][-1]), known)}; known: {', '.join(known)}"
         elif detail["type"] == "missing":
             yield f"{shown}: this key is needed"
@@ -218,10 +219,12 @@ def _explain(error: ValidationError) -> Iterable[str]:
             yield f"{shown}: {right}; found {detail['input']!r:.80}"
 
 
-def _known_keys(parents: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = Experiment
+def _known_keys(parents: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     for part in parents:
-        model = _MODEL_OF_KEY.get(str(part), model)
+        field = model.model_fields.get(str(part))
+        nested = field.annotation if field is not None else None
+        is_model = isinstance(nested, type) and issubclass(nested, BaseModel)
+        model = nested if is_model else _MODEL_OF_KEY.get(str(part), model)  # type: ignore[assignment]
         if part == "families" or part == "baselines":
             model = AlgorithmSpec
     return [name for name, field in model.model_fields.items() if not field.exclude]
