@@ -100,8 +100,8 @@ def read_study(spec: Simulation, folder: str | Path | None = None) -> pd.DataFra
 
 def _identity(spec: Simulation) -> str:
     """A hash of what decides the numbers of one data set, so that more data sets can be added to a study."""
-    values = spec.model_dump(mode="json", exclude={"question", "name", "n_data_sets", "first_seed", "splits"})
-    return hash_of({"version": VERSION, **values, "splits": [one.model_dump(mode="json") for one in spec.splits]})[:12]
+    apart = {"question", "name", "n_data_sets", "first_seed"}
+    return hash_of({"version": VERSION, **spec.model_dump(mode="json", exclude=apart, exclude_defaults=True)})[:12]
 
 
 def _file(place: Path | None, seed: int, name: str) -> Path:
