@@ -180,9 +180,10 @@ def do_warmup(given: Namespace) -> int:
 
 def do_docs(given: Namespace) -> int:
     """Write the generated parts of README and docs."""
+    from recsys_lab.cli.serving import write_routes
     from recsys_lab.docs import update
 
     root = Path(__file__).resolve().parents[2]
-    changed = [path.relative_to(root).as_posix() for path in update(root)]
+    changed = [path.relative_to(root).as_posix() for path in [*write_routes(root), *update(root)]]
     print(f"brought up to date: {', '.join(changed)}" if changed else "everything was up to date")
     return 0

@@ -129,3 +129,20 @@ def _promote_first(settings: Settings) -> None:
     ):
         if subprocess.run(command, check=False).returncode:
             raise ValueError(f"`{' '.join(command[2:])}` failed; what it says above has to be mended first")
+
+
+def write_routes(root: Path) -> list[Path]:
+    """Bring the table of routes in docs/serving.md up to date; the file, if it changed."""
+    from recsys_lab.docs import replace_block
+    from recsys_lab.serving.app import create_app
+    from recsys_lab.serving.openapi import route_table
+    from recsys_lab.serving.settings import Settings
+
+    app = create_app(Settings(registry_uri="http://registry.invalid", bundle_dir=root, database_url="sqlite://"))
+    page = root / "docs" / "serving.md"
+    before = page.read_text(encoding="utf-8")
+    after = replace_block(before, "routes", route_table(app))
+    if after == before:
+        return []
+    page.write_text(after, encoding="utf-8")
+    return [page]
