@@ -114,7 +114,7 @@ class EASEWithFeatures(Algorithm):
             np.concatenate([rows.col, more.row]),
             np.concatenate([rows.data, more.data]),
             None,
-            replace(train.catalogue, user_ids=pd.RangeIndex(train.n_users + features.shape[1])),
+            replace(train.catalogue, user_ids=pd.RangeIndex(train.n_users + features.shape[1]), users=None),
         )
 
 
