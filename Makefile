@@ -25,7 +25,7 @@ else
   PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 endif
 
-.PHONY: help compare test test-slow peers lint lab ui serve leaderboard published bench simulation notebooks-refresh docs setup setup-dev setup-extras clean
+.PHONY: help compare test test-slow test-service service-tools peers lint lab ui serve leaderboard published bench simulation notebooks-refresh docs setup setup-dev setup-extras clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ test: $(DEV_STAMP)  ## lint, types, tests, notebooks, coverage
 
 test-slow: $(DEV_STAMP)  ## the tests that take minutes: error rates of the statistics, published numbers
 	$(BIN)/python -m pytest -n $(WORKERS) --dist load --slow -m slow tests $(ARGS)
+
+test-service: $(DEV_STAMP)  ## the service with its real parts: HAProxy, PostgreSQL, MLflow, Prometheus, two replicas
+	$(BIN)/python -m pytest -m service tests/service $(ARGS)
+
+service-tools:  ## install the system packages that test-service and tests/deploy need (Debian, as root)
+	apt-get install -y --no-install-recommends haproxy prometheus postgresql buildah podman runc skopeo docker-compose
 
 peers: $(DEV_STAMP)  ## install the libraries whose metric definitions are compared, each in its own environment, and test
 	$(BIN)/python -m benchmarks.peers ranx rectools recommenders lenskit recbole

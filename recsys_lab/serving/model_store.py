@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -177,4 +178,6 @@ def _local(source: str) -> Path | None:
     """The folder behind a source on this machine; None for one that has to be fetched."""
     if source.startswith("file://"):
         return Path(url2pathname(urlparse(source).path))
-    return Path(source) if "://" not in source and not source.startswith("models:") else None
+    return (
+        None if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:", source) else Path(source)
+    )  # a scheme: mlflow-artifacts:, s3:, ...

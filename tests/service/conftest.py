@@ -84,9 +84,9 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         running.append(database.start())
         port = free_port()
         registry = f"http://127.0.0.1:{port}"
-        # replicas read the artifacts from the folder that the server names, as on a shared volume
-        store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--no-serve-artifacts"]
-        store += ["--default-artifact-root", str(folder / "artifacts")]
+        # the server hands the artifacts out itself, as in the stack and in Kubernetes (mlflow-artifacts:)
+        store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+        store += ["--artifacts-destination", str(folder / "artifacts")]
         command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *store]
         running.append(Part(command, folder / "mlflow.log").start())
         wait_for(database.is_up, "PostgreSQL")
