@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recsys_lab.algorithms.catalogue import make_algorithm
+from recsys_lab.algorithms.catalogue import CATALOGUE, make_algorithm
 from recsys_lab.evaluation import evaluate
 from recsys_lab.experiment import load_experiment
 from recsys_lab.experiment.load import parse_yaml
-from recsys_lab.trials import open_family
+from recsys_lab.trials import Checked, open_family
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "published"
 pytestmark = pytest.mark.filterwarnings("ignore:.*items of equal score:UserWarning")
-FILES = sorted(FOLDER.glob("*.yaml"))
+FILES = [*sorted(FOLDER.glob("*.yaml")), *sorted((FOLDER / "slow").glob("*.yaml"))]
 SLOW = {"gf_cf_gowalla"}  # minutes: 256 exact singular vectors of 29,858 users
 
 
@@ -26,7 +26,7 @@ def _rows() -> list[Any]:
     cases = []
     for file in FILES:
         labels = dict.fromkeys(row["algorithm"] for row in parse_yaml(file.read_text(encoding="utf-8"))["expected"])
-        marks = [pytest.mark.slow] if file.stem in SLOW else []
+        marks = [pytest.mark.slow] if file.stem in SLOW or file.parent.name == "slow" else []
         cases += [pytest.param(file, label, id=f"{file.stem}-{label}", marks=marks) for label in labels]
     return cases
 
@@ -45,6 +45,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 @pytest.mark.data
 @pytest.mark.parametrize(("file", "label"), _rows())
 def test_what_was_published_comes_out(file: Path, label: str, real_data: Path) -> None:
+    _require_extras(file)
     work = _work(file, real_data)
     spec = work.experiment.evaluation
     options = spec.model_dump(exclude={"primary"})
@@ -59,14 +60,26 @@ def test_what_was_published_comes_out(file: Path, label: str, real_data: Path) -
     found = {row.metric: float(np.mean([entry.summary[row.metric] for entry in evaluations])) for row in rows}
     assert rows
     assert len(evaluations) == len(work.splits)
-    assert found == {row.metric: pytest.approx(row.value, rel=0, abs=row.tolerance) for row in rows}
+    checked = [Checked(row, found[row.metric]) for row in rows]
+    assert all(one.passed for one in checked), "\n".join(map(str, checked))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_published_experiment_is_sound_and_expects_something(file: Path) -> None:
+    _require_extras(file)
     experiment = load_experiment(file)
     assert len(experiment.expected) >= 2
-    assert all(row.tolerance <= 0.001 for row in experiment.expected)
+    if file.parent.name == "slow":  # other draws, or a shortened search: its header says why
+        assert all(row.tolerance <= 0.03 * row.value for row in experiment.expected)
+    else:
+        assert all(row.tolerance <= 0.001 for row in experiment.expected)
+
+
+def _require_extras(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    for name, entry in CATALOGUE.items():
+        if entry.extra and f"- {name}" in text:
+            pytest.importorskip(entry.extra, reason=f"{name} needs the extra {entry.extra}")
 
 
 @pytest.mark.data
