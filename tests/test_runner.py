@@ -71,7 +71,11 @@ def launch(folder: Path) -> Iterator[Launch]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
-        code = f"import sys; from recsys_lab.cli import main; sys.exit(main({['run', 'tried.yaml', *arguments]}))"
+        # a shell's background jobs ignore Ctrl-C, and so would what they start
+        heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        code = (
+            f"{heed}; import sys; from recsys_lab.cli import main; sys.exit(main({['run', 'tried.yaml', *arguments]}))"
+        )
         process = subprocess.Popen(
             [sys.executable, "-c", code], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -17,7 +17,7 @@ N_TABLES = 1500  # 5 % is known to ± .56 % (one standard error)
 BASELINES = ("Popularity", "Random", "RecentPopularity", "Bias", "NormalPredictor")
 
 
-def as_measured(evaluations: dict[str, np.ndarray], primary: str) -> Measured:
+def as_measured(evaluations: dict[str, np.ndarray], primary: str, **options: bool) -> Measured:
     """In the place of ``measured_values``, which gathers the values of users who are the same here anyway."""
     values = pd.DataFrame(evaluations)
     return Measured(
