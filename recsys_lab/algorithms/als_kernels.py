@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
+from recsys_lab.algorithms.pair_kernels import dot
 from recsys_lab.data.interactions import Int64
 
 # sums may be reassociated (so that they run in vector registers), but NaN and infinity keep their meaning
@@ -63,14 +64,6 @@ def _gather(fixed: Any, indices: Any, rows: Any) -> None:
 
 
 @njit(cache=True, fastmath=_FAST)
-def _dot(a: Any, b: Any) -> Any:
-    total = np.float32(0)
-    for i in range(len(a)):
-        total += a[i] * b[i]
-    return total
-
-
-@njit(cache=True, fastmath=_FAST)
 def _add_combination(vectors: Any, shares: Any, out: Any) -> None:
     """out += Σ share · vector, four vectors at a time."""
     n, place = len(shares), 0
@@ -106,7 +99,7 @@ def _add_pulls(rows: Any, weights: Any, pulls: Any, x: Any, out: Any) -> None:
             out[j] += (sa * a[j] + sb * b[j]) + (sc * c[j] + sd * d[j])
         place += 4
     for last in range(place, n):
-        share = pulls[last] - weights[last] * _dot(rows[last], x)
+        share = pulls[last] - weights[last] * dot(rows[last], x)
         for j in range(n_factors):
             out[j] += share * rows[last, j]
 
@@ -128,16 +121,16 @@ def _descend(gram, ridge, rows, weights, pulls, nothing, x, vectors, n_steps):  
     residual, direction, product = vectors
     _residual(gram, ridge, rows, weights, pulls, x, residual)
     direction[:] = residual
-    squared = _dot(residual, residual)
+    squared = dot(residual, residual)
     for _ in range(n_steps):
         if squared < np.float32(1e-20):
             break
         _residual(gram, ridge, rows, weights, nothing, direction, product)  # −A d
-        step = squared / _dot(direction, product)
+        step = squared / dot(direction, product)
         for j in range(len(x)):
             x[j] -= step * direction[j]
             residual[j] -= step * product[j]
-        previous, squared = squared, _dot(residual, residual)
+        previous, squared = squared, dot(residual, residual)
         for j in range(len(x)):
             direction[j] = residual[j] + squared / previous * direction[j]
 
@@ -191,12 +184,12 @@ def _solve(system: Any, x: Any) -> None:
     n = len(system)
     for i in range(n):
         for j in range(i + 1):
-            total = system[i, j] - _dot(system[i, :j], system[j, :j])
+            total = system[i, j] - dot(system[i, :j], system[j, :j])
             if i == j:
                 system[i, i] = np.sqrt(total)
             else:
                 system[i, j] = total / system[j, j]
-        x[i] = (x[i] - _dot(system[i, :i], x[:i])) / system[i, i]
+        x[i] = (x[i] - dot(system[i, :i], x[:i])) / system[i, i]
     for i in range(n - 1, -1, -1):
         x[i] /= system[i, i]
         for j in range(i):

@@ -23,13 +23,18 @@ def genre_weights(catalogue: Catalogue) -> Float64:
     Reads the column "genres" of the items: lists of names, or text with | between them.
     """
     texts, row_of = np.unique([_text(value) for value in catalogue.items["genres"]], return_inverse=True)
-    named = [{part.strip() for part in text.split("|")} - {"", NO_GENRE} for text in texts.tolist()]
+    named = [set(genre_names(text)) for text in texts.tolist()]
     genres = {name: column for column, name in enumerate(sorted({name for names in named for name in names}))}
     weights = np.zeros((len(texts), len(genres)))
     for row, names in enumerate(named):
         for name in names:
             weights[row, genres[name]] = 1.0 / len(names)
     return np.asarray(weights[row_of])
+
+
+def genre_names(value: Any) -> list[str]:
+    """The names in one entry of the column "genres", in its order; empty where it says that there are none."""
+    return [name for part in _text(value).split("|") if (name := part.strip()) and name != NO_GENRE]
 
 
 def _text(value: Any) -> str:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import uuid
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recsys_lab.data.folders import written_whole
 from recsys_lab.data.ranked_lists import RankedLists
 from recsys_lab.evaluation.cost import Cost
 
@@ -71,15 +69,8 @@ class Evaluation:
         A folder that is there already is replaced.
         """
         folder = Path(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-        fresh.mkdir()
-        try:
+        with written_whole(folder) as fresh:
             self._write(fresh)
-            _replace(fresh, folder)
-        except BaseException:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise
         return folder
 
     def _write(self, folder: Path) -> None:
@@ -141,14 +132,3 @@ def _nulls(numbers: dict[str, float]) -> dict[str, float | None]:
 
 def _numbers(values: dict[str, float | None]) -> dict[str, float]:
     return {name: float("nan") if value is None else value for name, value in values.items()}
-
-
-def _replace(fresh: Path, folder: Path) -> None:
-    """Put ``fresh`` in the place of ``folder``; a full folder cannot be renamed over, so it steps aside first."""
-    if folder.exists():
-        old = folder.with_name(f"{fresh.name}.old")
-        os.rename(folder, old)
-        os.rename(fresh, folder)
-        shutil.rmtree(old)
-    else:
-        os.rename(fresh, folder)

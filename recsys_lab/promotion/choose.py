@@ -11,6 +11,7 @@ from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.experiment import Experiment, Trial, expand, sweep_id
 from recsys_lab.leaderboard import build
 from recsys_lab.leaderboard.columns import REFERENCE
+from recsys_lab.leaderboard.table import Table
 
 SECOND = "second"
 
@@ -46,7 +47,10 @@ def choose(experiment: Experiment, *, run: str = "", split: int = 0) -> Choice:
         raise LookupError(f"no finished trial of {experiment.name!r} on split {split}; run the experiment first")
     if run and run != SECOND:
         return _named(run, trials, runs)
-    label, reason = _second(experiment, trials, split) if run else _winner(experiment, split)
+    tables = build(experiment).tables
+    if split >= len(tables):
+        raise LookupError(f"the leaderboard of {experiment.name!r} has {len(tables)} tables and none for split {split}")
+    label, reason = _second(tables[split], trials) if run else _winner(tables[split])
     trial_id = next(key for key, trial in trials.items() if trial.label == label and key in runs)
     return Choice(trials[trial_id], runs[trial_id], reason)
 
@@ -64,26 +68,22 @@ def _named(wanted: str, trials: Mapping[str, Trial], runs: Mapping[str, tracking
     raise ValueError(f"no finished run {wanted!r}{hint} Finished: {', '.join(known)}")
 
 
-def _second(experiment: Experiment, trials: Mapping[str, Trial], split: int) -> tuple[str, str]:
-    winner, _ = _winner(experiment, split)
+def _second(table: Table, trials: Mapping[str, Trial]) -> tuple[str, str]:
+    """The label of the best model of another algorithm than the winner's, and why."""
+    winner, _ = _winner(table)
     algorithms = {trial.label: trial.algorithm for trial in trials.values()}
-    frame = build(experiment).tables[split].frame
     others = [
         str(label)
-        for label in frame.index[frame["status"] != REFERENCE]
+        for label in table.frame.index[table.frame["status"] != REFERENCE]
         if algorithms.get(str(label)) not in (None, algorithms[winner])
     ]
     if not others:
-        raise LookupError(f"{experiment.name!r} has finished no other algorithm than {algorithms[winner]}")
+        raise LookupError(f"no other algorithm than {algorithms[winner]} is finished ({table.title})")
     return others[0], f"the best that is no {algorithms[winner]}"
 
 
-def _winner(experiment: Experiment, split: int) -> tuple[str, str]:
+def _winner(table: Table) -> tuple[str, str]:
     """The label of the winner, and why."""
-    tables = build(experiment).tables
-    if split >= len(tables):
-        raise LookupError(f"the leaderboard of {experiment.name!r} has {len(tables)} tables and none for split {split}")
-    table = tables[split]
     frame = table.frame[(table.frame["status"] != REFERENCE) & table.frame["rank_group"].notna()]
     top = frame[frame["rank_group"] == frame["rank_group"].min()]
     seconds = top["fit_s"] + top["ms_per_user"] * top["n_users"] / 1000

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +18,8 @@ from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.algorithms.state import load_state, save_state
+from recsys_lab.data.folders import written_whole
+from recsys_lab.data.genres import genre_names
 from recsys_lab.data.interactions import Int32, Int64, Interactions
 
 FORMAT = 1
@@ -67,7 +66,7 @@ def make_bundle(
         user_ids=catalogue.user_ids.tolist(),
         item_ids=catalogue.item_ids.tolist(),
         titles=catalogue.titles(everything),
-        genres=[_names(value) for value in catalogue.items["genres"]]
+        genres=[genre_names(value) for value in catalogue.items["genres"]]
         if "genres" in catalogue.items
         else [[] for _ in everything],
         histories=history.matrix,
@@ -82,10 +81,8 @@ def save_bundle(bundle: Bundle, folder: Path, about: Mapping[str, Any], smoke: M
 
     ``about``: facts of the run (JSON values). ``smoke``: user id -> item ids that must come out again after loading.
     """
-    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
-    partial.mkdir(parents=True)
-    try:
-        save_state(bundle, partial / STATE)
+    with written_whole(folder) as fresh:
+        save_state(bundle, fresh / STATE)
         manifest = {
             "format": FORMAT,
             "algorithm": type(bundle.algorithm).__name__,
@@ -95,15 +92,10 @@ def save_bundle(bundle: Bundle, folder: Path, about: Mapping[str, Any], smoke: M
             "n_candidates": len(bundle.candidates),
             "folds_in": bool(bundle.algorithm.serves_new_users),
             "smoke": [{"user": user, "items": list(items)} for user, items in smoke.items()],
-            "files": {path.name: _sha256(path) for path in sorted((partial / STATE).iterdir())},
+            "files": {path.name: _sha256(path) for path in sorted((fresh / STATE).iterdir())},
             **about,
         }
-        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def load_manifest(folder: Path) -> dict[str, Any]:
@@ -131,12 +123,6 @@ def load_bundle(folder: Path, *, own_modules: Collection[str] = ()) -> tuple[Bun
     if not isinstance(bundle, Bundle):
         raise ValueError(f"{folder} holds a {type(bundle).__name__} and no bundle")
     return bundle, manifest
-
-
-def _names(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split("|") if part.strip()]
-    return [str(part) for part in value] if isinstance(value, (list, tuple, np.ndarray)) else []
 
 
 def _sha256(path: Path) -> str:

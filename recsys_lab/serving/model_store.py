@@ -21,6 +21,8 @@ from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+from recsys_lab.data.folders import replace_folder
+
 _BOUNDS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "2",
@@ -94,9 +96,7 @@ def fetch_bundle(uri: str, version: Version, folder: Path) -> Path:
             got = Path(download_artifacts(artifact_uri=location, dst_path=str(partial), tracking_uri=uri))
             if got != partial / "bundle":
                 got.rename(partial / "bundle")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(partial / "bundle", folder)
+        replace_folder(partial / "bundle", folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder

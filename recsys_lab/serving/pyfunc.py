@@ -24,8 +24,8 @@ class RecommenderModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the bundle that was logged with the model."""
-        manifest_modules = (context.model_config or {}).get("own_modules", [])
-        bundle, _ = load_bundle(Path(context.artifacts["bundle"]), own_modules=manifest_modules)
+        own_modules = (context.model_config or {}).get("own_modules", [])
+        bundle, _ = load_bundle(Path(context.artifacts["bundle"]), own_modules=own_modules)
         self.recommender = Recommender(bundle)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:

@@ -23,19 +23,16 @@ def because(bundle: Bundle, history: sparse.csr_matrix, items: Int32) -> list[li
     if not len(held):
         return [[] for _ in items]
     if bundle.algorithm.serves_new_users:
-        singles = sparse.csr_matrix(
-            (np.ones(len(held), np.float32), held, np.arange(len(held) + 1)), shape=(len(held), bundle.n_items)
-        )
         nobody = sparse.csr_matrix((1, bundle.n_items), dtype=np.float32)
-        scores = bundle.algorithm.score(np.full(len(held), -1, dtype=np.int32), singles)[:, items]
-        weights = scores - bundle.algorithm.score(np.array([-1], dtype=np.int32), nobody)[:, items]
+        weights = _scores_of_singles(bundle, held)[:, items]
+        weights = weights - bundle.algorithm.score(np.array([-1], dtype=np.int32), nobody)[:, items]
     else:
-        weights = np.stack([similar_scores(bundle, int(code)) for code in held])[:, items]
+        weights = similar_scores(bundle, held)[:, items]
     return [_strongest(column, held) for column in np.nan_to_num(weights, neginf=0.0).T]
 
 
-def similar_scores(bundle: Bundle, item: int) -> Float32:
-    """How much each item is like ``item``, (n_items,) float32.
+def similar_scores(bundle: Bundle, items: Int32) -> Float32:
+    """How much each item is like each of ``items`` (n,): (n, n_items) float32.
 
     Models with item vectors: their cosine. Models that fold in: the score for somebody who has this item only. Others:
     the cosine of the columns of the histories.
@@ -43,15 +40,23 @@ def similar_scores(bundle: Bundle, item: int) -> Float32:
     vectors = getattr(bundle.algorithm, "item_factors_", None)
     if isinstance(vectors, np.ndarray) and vectors.ndim == 2 and len(vectors) == bundle.n_items:
         norms = np.linalg.norm(vectors, axis=1)
-        return np.asarray(vectors @ vectors[item] / np.maximum(norms * norms[item], 1e-12), dtype=np.float32)
+        dots = vectors[items] @ vectors.T
+        return np.asarray(dots / np.maximum(norms[items, None] * norms, 1e-12), dtype=np.float32)
     if bundle.algorithm.serves_new_users:
-        alone = sparse.csr_matrix(([1.0], [item], [0, 1]), shape=(1, bundle.n_items), dtype=np.float32)
-        return np.asarray(bundle.algorithm.score(np.array([-1], dtype=np.int32), alone)[0])
+        return _scores_of_singles(bundle, items)
     taken = sparse.csr_matrix(bundle.histories, copy=True)
     taken.data[:] = 1
-    together = np.asarray((taken[:, [item]].T @ taken).todense()).ravel()
+    together = np.asarray((taken[:, items].T @ taken).todense())
     sizes = np.sqrt(np.maximum(np.asarray(taken.sum(axis=0)).ravel(), 1.0))
-    return np.asarray(together / (sizes * sizes[item]), dtype=np.float32)
+    return np.asarray(together / (sizes[items, None] * sizes), dtype=np.float32)
+
+
+def _scores_of_singles(bundle: Bundle, items: Int32) -> Float32:
+    """What somebody scores who has one of ``items`` (n,) only: (n, n_items)."""
+    alone = sparse.csr_matrix(
+        (np.ones(len(items), np.float32), items, np.arange(len(items) + 1)), shape=(len(items), bundle.n_items)
+    )
+    return bundle.algorithm.score(np.full(len(items), -1, dtype=np.int32), alone)
 
 
 def _strongest(weights: Float32, codes: Int32) -> list[int]:

@@ -154,9 +154,9 @@ class Recommender:
         code = self.item_codes.get(str(item_id))
         if code is None:
             return None
-        scores = similar_scores(self.bundle, code)
+        scores = similar_scores(self.bundle, np.array([code], dtype=np.int32))
         lists = top_k(
-            scores[None],
+            scores,
             k,
             users=NEW_USER,
             exclude=self._row({code: 1.0}),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys_lab.data.genres import genre_weights, has_genres
+from recsys_lab.data.genres import genre_names, genre_weights, has_genres
 from recsys_lab.data.interactions import Catalogue
 
 
@@ -26,3 +26,9 @@ def test_a_weight_of_1_is_split_evenly(genres: list[object]) -> None:
     expected = [[0.5, 0.5, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0], [third, third, third]]
     np.testing.assert_allclose(genre_weights(catalogue), expected)
     assert not has_genres(Catalogue(pd.Index([0]), pd.RangeIndex(5), pd.DataFrame(index=range(5))))
+
+
+def test_names_of_one_entry() -> None:
+    assert genre_names("Drama| War |") == ["Drama", "War"]
+    assert genre_names(["Drama", "War"]) == ["Drama", "War"]
+    assert genre_names("(no genres listed)") == genre_names(None) == genre_names(float("nan")) == []

@@ -9,9 +9,6 @@ Reading builds classes of recsys_lab only, and of the modules that the caller na
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import uuid
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
@@ -22,6 +19,7 @@ import numpy as np
 from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.algorithms.state.reading import Source, read_node
 from recsys_lab.algorithms.state.writing import Arrays, write_node
+from recsys_lab.data.folders import written_whole
 
 __all__ = ["load_algorithm", "load_state", "save_algorithm", "save_state"]
 
@@ -38,16 +36,9 @@ def save_state(value: Any, folder: str | Path) -> None:
     folder = Path(folder)
     arrays = Arrays()
     root = write_node(value, type(value).__name__, arrays)
-    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
-    partial.mkdir(parents=True)
-    try:
-        (partial / STATE).write_text(json.dumps({"format": FORMAT, "root": root}, allow_nan=False), encoding="utf-8")
-        np.savez(partial / ARRAYS, **arrays.kept)  # type: ignore[arg-type]
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with written_whole(folder) as fresh:
+        (fresh / STATE).write_text(json.dumps({"format": FORMAT, "root": root}, allow_nan=False), encoding="utf-8")
+        np.savez(fresh / ARRAYS, **arrays.kept)  # type: ignore[arg-type]
 
 
 def load_state(folder: str | Path, *, own_modules: Collection[str] = ()) -> Any:
