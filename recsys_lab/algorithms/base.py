@@ -7,8 +7,8 @@ from typing import ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator
 
+from recsys_lab.algorithms.parameters import Parameters
 from recsys_lab.algorithms.top_k import Candidates, top_k
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 from recsys_lab.data.ranked_lists import RankedLists
@@ -24,7 +24,7 @@ Learns: TypeAlias = Literal[
 ]
 
 
-class Algorithm(BaseEstimator, ABC):
+class Algorithm(Parameters, ABC):
     """A recommender. Subclasses are keyword-only dataclasses whose fields are the hyper-parameters.
 
     Write ``fit`` and ``score``; masking and ranking come from here. The constructor does nothing; ``fit`` checks the

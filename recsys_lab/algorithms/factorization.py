@@ -7,7 +7,6 @@ from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.extmath import randomized_svd
 
 from recsys_lab.algorithms.base import Algorithm, require
 from recsys_lab.algorithms.surprise_factors import SVD
@@ -31,6 +30,8 @@ class PureSVD(Algorithm):
     random_state: int = 42  # seed of the random projection
 
     def fit(self, train: Interactions) -> Self:
+        from sklearn.utils.extmath import randomized_svd  # here: serving the factors needs no scikit-learn
+
         require(self.n_factors >= 1, f"n_factors must be at least 1; found {self.n_factors}")
         require(self.n_iterations >= 0, f"n_iterations must be 0 or more; found {self.n_iterations}")
         matrix = train.canonical().matrix

@@ -9,8 +9,6 @@ from typing import ClassVar, Literal, Self, TypeAlias, get_args
 import numpy as np
 from numba import njit, prange
 from scipy import sparse
-from sklearn.decomposition import NMF, non_negative_factorization
-from sklearn.exceptions import ConvergenceWarning
 
 from recsys_lab.algorithms.base import Algorithm, require, require_columns
 from recsys_lab.algorithms.hyper_parameters import require_choice
@@ -45,6 +43,9 @@ class RankingNMF(Algorithm):
 
     def fit(self, train: Interactions) -> Self:
         """Learn ``item_factors_`` (n_factors, n_items) float32. ValueError for negative ratings, if they are used."""
+        from sklearn.decomposition import NMF
+        from sklearn.exceptions import ConvergenceWarning
+
         require(self.n_factors >= 1, f"n_factors must be at least 1; found {self.n_factors}")
         require(self.n_epochs >= 1, f"n_epochs must be at least 1; found {self.n_epochs}")
         require(self.regularization >= 0, f"regularization must not be negative; found {self.regularization}")
@@ -90,6 +91,9 @@ class RankingNMF(Algorithm):
 
     def _descend(self, rows: sparse.csr_matrix) -> Float32:
         """W by coordinate descent from 0, always ``n_epochs`` rounds: a user's row does not depend on the batch."""
+        from sklearn.decomposition import non_negative_factorization
+        from sklearn.exceptions import ConvergenceWarning
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             weights: Float32

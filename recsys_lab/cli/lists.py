@@ -7,6 +7,7 @@ import inspect
 import textwrap
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import Any, cast
 
 
 def do_datasets(given: Namespace) -> int:
@@ -55,7 +56,9 @@ def do_algorithms(given: Namespace) -> int:
             )
             print()
         rows = [("hyper-parameter", "type", "default")]
-        rows += [(field.name, str(field.type), repr(field.default)) for field in dataclasses.fields(algorithm)]
+        rows += [
+            (field.name, str(field.type), repr(field.default)) for field in dataclasses.fields(cast(Any, algorithm))
+        ]
         _print_table(rows)
         return 0
     table: list[tuple[str, ...]] = [
