@@ -25,7 +25,7 @@ else
   PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 endif
 
-.PHONY: help compare test test-slow test-service service-tools peers lint lab ui serve leaderboard published bench simulation notebooks-refresh docs setup setup-dev setup-extras clean
+.PHONY: help compare test test-slow test-service service-tools peers lint lab ui serve leaderboard published bench bench-serving simulation notebooks-refresh docs setup setup-dev setup-extras clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ published: $(RUN_STAMP)  ## check the published numbers (needs RECSYS_LAB_DATA)
 
 bench: $(RUN_STAMP)  ## run each kernel beside its peers (QUICK=1: small data; docs/performance.md)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
+
+bench-serving: $(SERVE_STAMP)  ## measure the service beside a raw ASGI app and `mlflow models serve` (QUICK=1: small data)
+	$(BIN)/python -m benchmarks.serving $(if $(QUICK),--quick) $(ARGS)
 
 simulation: $(RUN_STAMP)  ## judge protocols on generated data whose truth is known; writes docs/simulation.md
 	$(BIN)/recsys-lab simulate experiments/simulation.yaml --jobs 2 --docs $(ARGS)

@@ -70,9 +70,11 @@ def measure(chosen: list[Bench], stored: Path, *, quick: bool, rounds: int | Non
         prepare(folder, quick)
         for bench in chosen:
             print(f"{bench.name} ...", flush=True)
-            before = _load()
+            before = load_average()
             rows = _bench(bench, peers, folder, rounds or bench.rounds, threads)
-            found["rows"] += [{**row, "date": time.strftime("%Y-%m-%d"), "load": [before, _load()]} for row in rows]
+            found["rows"] += [
+                {**row, "date": time.strftime("%Y-%m-%d"), "load": [before, load_average()]} for row in rows
+            ]
             found["rows"].sort(key=lambda row: order.index(row["bench"]))
             stored.parent.mkdir(parents=True, exist_ok=True)
             stored.write_text(json.dumps(found, indent=1), encoding="utf-8")
@@ -137,7 +139,8 @@ def machine() -> dict[str, Any]:
     return {"cpu": cpu, "cores": os.cpu_count(), "python": platform.python_version()}
 
 
-def _load() -> float:
+def load_average() -> float:
+    """Of the last minute."""
     return round(os.getloadavg()[0], 1)
 
 

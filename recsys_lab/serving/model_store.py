@@ -29,6 +29,7 @@ _BOUNDS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOG_UV_FILES": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 ARTIFACTS = "artifacts/bundle"  # where a pyfunc keeps the artifact called "bundle"
 
@@ -108,7 +109,7 @@ def log_version(
     """Log ``bundle`` as a pyfunc among the run's artifacts and register it under ``name``; no alias is moved."""
     client = _client(uri)
     with tempfile.TemporaryDirectory(prefix="recsys_lab_") as folder:
-        _save_pyfunc(Path(folder) / "model", bundle, own_modules)
+        save_pyfunc(Path(folder) / "model", bundle, own_modules)
         place = f"model-{uuid.uuid4().hex[:8]}"  # a run may be promoted more than once
         client.log_artifacts(run_id, str(Path(folder) / "model"), place)
     from mlflow.exceptions import MlflowException
@@ -122,8 +123,8 @@ def log_version(
     return _as_version(client.create_model_version(name, source, run_id=run_id, tags=dict(tags)))
 
 
-def _save_pyfunc(folder: Path, bundle: Path, own_modules: tuple[str, ...]) -> None:
-    """``bundle`` must be a folder called "bundle": MLflow keeps the name."""
+def save_pyfunc(folder: Path, bundle: Path, own_modules: tuple[str, ...]) -> None:
+    """Write a pyfunc to ``folder``. ``bundle`` must be a folder called "bundle": MLflow keeps the name."""
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
