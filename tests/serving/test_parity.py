@@ -77,7 +77,7 @@ def served(request: pytest.FixtureRequest, api: FastAPI, tmp_path_factory: pytes
         warnings.simplefilter("ignore")  # the small networks have not converged
         algorithm.fit(_parts().train)
     save_bundle(make_bundle(algorithm, _parts().history, tie_seed=TIE_SEED), folder / "bundle", {}, {})
-    model_store._save_pyfunc(folder / "model", folder / "bundle", ())
+    model_store.save_pyfunc(folder / "model", folder / "bundle", ())
     api.state.models.swap(open_model("champion", Version("recommender", "1", "", "", {}), folder / "bundle", ()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")  # the app sets it; here it is taken back
