@@ -71,10 +71,11 @@ def do_serve(given: Namespace) -> int:
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # one request is too small to share: two BLAS threads made it 7 times slower
     settings, is_local = _settings({"RECSYS_LAB_HOST": given.host, "RECSYS_LAB_PORT": given.port})
+    from recsys_lab.serving.run import require_address, serve
+
+    require_address(settings.host, settings.port)
     if is_local:
         _promote_first(settings)
-    from recsys_lab.serving.run import serve
-
     serve(settings, open_page=given.open)
     return 0
 
@@ -106,29 +107,56 @@ def _settings(changes: dict[str, str | None]) -> tuple[Settings, bool]:
 
 
 def _promote_first(settings: Settings) -> None:
-    """Promote the winner of the quickstart, and the best other algorithm beside it, unless something is promoted."""
+    """Run the quickstart and promote its winner, with the best other algorithm beside it, unless there is a champion.
+
+    The champion's alias moves last: stopped at any stage, the next start goes on where this one was.
+    """
+    wanted = settings.model_version or settings.alias
+    if _has(settings, wanted):
+        return
+    experiment = ROOT / "experiments" / "quickstart.yaml"
+    if wanted != "champion" or not experiment.is_file():
+        print(
+            f"recsys-lab serve: {settings.model} has no {wanted!r} yet; the answer is 503 until it has: "
+            f"recsys-lab promote EXPERIMENT.yaml",
+            file=sys.stderr,
+        )
+        return
+    print(
+        f"No champion yet: running {experiment.name} (what is finished is kept) and promoting its winner ...",
+        flush=True,
+    )
+    promote = ["promote", str(experiment), "--name", settings.model, "--alias"]
+    _typed("run", str(experiment))
+    if not _has(settings, "challenger"):  # somebody may have promoted one already
+        _typed(*promote, "challenger", "--run", "second")
+    _typed(*promote, "champion")
+
+
+def _has(settings: Settings, wanted: str) -> bool:
+    """Whether the lab's registry has a version with this number or alias."""
     from recsys_lab import tracking
     from recsys_lab.serving import model_store
 
-    wanted = settings.model_version or settings.alias
-    if tracking.store_exists() and model_store.version_of(settings.registry_uri, settings.model, wanted) is not None:
-        return
-    experiment = ROOT / "experiments" / "quickstart.yaml"
-    if not experiment.is_file() or wanted != "champion":
-        return
-    print(
-        f"No {wanted} yet: running {experiment.name} (what is finished is kept) and promoting its winner ...",
-        flush=True,
-    )
-    python = [sys.executable, "-m", "recsys_lab"]
-    promote = [*python, "promote", str(experiment), "--name", settings.model]
-    for command in (
-        [*python, "run", str(experiment)],
-        [*promote, "--alias", "champion"],
-        [*promote, "--alias", "challenger", "--run", "second"],
-    ):
-        if subprocess.run(command, check=False).returncode:
-            raise ValueError(f"`{' '.join(command[2:])}` failed; what it says above has to be mended first")
+    return tracking.store_exists() and model_store.version_of(settings.registry_uri, settings.model, wanted) is not None
+
+
+def _typed(*words: str) -> None:
+    """Run a command of the lab as a process of its own: what it imports would stay in the memory of the service.
+
+    It is no part of the terminal's group, so Ctrl-C and SIGTERM reach it once, from here, and it ends in order.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", "recsys_lab", *words], stdin=subprocess.DEVNULL, process_group=0
+    ) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
+    if code:
+        raise ValueError(f"`recsys-lab {' '.join(words)}` failed; what it says above has to be mended first")
 
 
 def write_routes(root: Path) -> list[Path]:

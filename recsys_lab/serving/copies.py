@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shutil
 import time
+import uuid
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +17,8 @@ import orjson
 
 from recsys_lab.serving.model_store import Version
 from recsys_lab.serving.schemas import Role
+
+FRESH = 300.0  # seconds that a folder is left alone: a second process on this disk may have just written it
 
 
 class Copies:
@@ -28,13 +32,13 @@ class Copies:
         return self.folder / role / f"{int(version.number)}-{time.time_ns():x}"
 
     def remember(self, role: Role, version: Version, place: Path) -> None:
-        """Make ``place`` the last good copy, and remove the others."""
+        """Make ``place`` the last good copy, and remove the others, except what another process may be loading."""
         pointer = self._pointer(role)
-        partial = pointer.with_suffix(".new")
+        partial = pointer.with_name(f".{pointer.name}.{uuid.uuid4().hex}")
         partial.write_bytes(orjson.dumps({"version": asdict(version), "folder": place.name}))
         partial.replace(pointer)
         for other in (self.folder / role).iterdir():
-            if other != place:
+            if other != place and not _is_fresh(other):
                 shutil.rmtree(other, ignore_errors=True)
 
     def last(self, role: Role) -> tuple[Version, Path] | None:
@@ -51,3 +55,9 @@ class Copies:
 
     def _pointer(self, role: Role) -> Path:
         return self.folder / f"{role}.json"
+
+
+def _is_fresh(folder: Path) -> bool:
+    with suppress(FileNotFoundError):  # the other process removed it
+        return time.time() - folder.stat().st_ctime < FRESH  # of the rename; a copy keeps its source's mtime
+    return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import socket
 import threading
 import time
 import urllib.request
@@ -13,6 +15,22 @@ from recsys_lab.serving.logs import log, set_up
 from recsys_lab.serving.settings import READY, Settings
 
 GRACE = 10  # seconds that open requests have at the end
+
+
+def require_address(host: str, port: int) -> None:
+    """OSError, saying what would be right, where nothing can listen: known before anything is loaded."""
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, number) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does: a port just left is free
+            probe.bind(address)
+    except OSError as error:
+        wrong, right = f"nothing can listen at {host}", "an address of this machine, such as 127.0.0.1 or 0.0.0.0"
+        if error.errno == errno.EADDRINUSE:
+            wrong, right = f"port {port} of {host} is taken", f"another one: --port {port % 65535 + 1}"
+        elif error.errno == errno.EACCES:
+            wrong, right = f"this user may not listen at port {port}", "a port above 1023"
+        raise OSError(f"{wrong} ({error.strerror}); right would be {right}") from None
 
 
 def serve(settings: Settings, *, open_page: bool = False) -> None:

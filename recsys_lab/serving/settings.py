@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ MAX_ITEMS = 500  # of a fold-in, and of exclude
 MAX_EVENTS = 1000  # of one feedback request
 POOL_FROM = 10_000  # items from which scores are computed in the thread pool, so that the event loop stays free
 
+_ELSEWHERE = {"DATABASE_URL_FILE", "LOG_SALT_FILE"}  # read by deploy/entrypoint.sh
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 T = TypeVar("T")
 
@@ -48,10 +50,12 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> Settings:
         """The settings in ``environ``; ``defaults`` stand in for variables that are missing or empty.
 
-        ValueError, naming the variable, for a value that is not right.
+        ValueError, naming the variable, for a value that is not right and for a name that is a misspelt one.
         """
+        names: set[str] = set()
 
         def text(name: str, fallback: str = "") -> str:
+            names.add(name)
             key = PREFIX + name
             return environ.get(key, "").strip() or (defaults or {}).get(key, "").strip() or fallback
 
@@ -62,7 +66,7 @@ class Settings:
             except ValueError:
                 raise ValueError(f"{PREFIX}{name} is {given!r}; right would be {right}") from None
 
-        return cls(
+        found = cls(
             registry_uri=read("REGISTRY_URI", "", _uri, "http://host:5000 or sqlite:////path/mlflow.db"),
             bundle_dir=Path(read("BUNDLE_DIR", "", _given, "a folder this process may write to")).expanduser(),
             database_url=read("DATABASE_URL", "", _uri, "sqlite:////path/feedback.db or postgresql+psycopg://..."),
@@ -81,6 +85,18 @@ class Settings:
             tracing=read("TRACING", "", _tracing, "nothing, console, or http://collector:4318/v1/traces"),
             **({"log_salt": text("LOG_SALT")} if text("LOG_SALT") else {}),
         )
+        _require_known(environ, names)
+        return found
+
+
+def _require_known(environ: Mapping[str, str], names: set[str]) -> None:
+    """A misspelt API_KEY would open the service. Other names with the prefix are not ours: Kubernetes sets some."""
+    for key in environ:
+        name = key.removeprefix(PREFIX)
+        if key == name or name in names | _ELSEWHERE:
+            continue
+        if near := get_close_matches(name, names, n=1, cutoff=0.72):
+            raise ValueError(f"{key} is no setting; did you mean {PREFIX}{near[0]}?")
 
 
 def _given(value: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from recsys_lab.serving import model_store
+from recsys_lab.serving import copies, model_store
 from recsys_lab.serving.app import create_app
 from recsys_lab.serving.recommender import Recommender
 from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, settings_in, wait_until
@@ -194,7 +194,10 @@ def test_a_pinned_version(registry: Registry, start: Start) -> None:
     assert again.get("/readyz").json() == {"status": "ready", "version": "1", "stale": False}
 
 
-def test_only_the_copy_in_use_is_kept(registry: Registry, client: TestClient, tmp_path: Path) -> None:
+def test_only_the_copy_in_use_is_kept(
+    registry: Registry, client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "FRESH", 0.0)
     for _ in range(2):
         registry.add(bundle_of("ItemKNN"), "champion")
         _look(client)
