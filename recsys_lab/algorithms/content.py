@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
@@ -18,6 +17,9 @@ from recsys_lab.algorithms.similarity import Vectors, neighbour_matrix, row_mean
 from recsys_lab.algorithms.sparse_rows import item_scores
 from recsys_lab.algorithms.weighting import Weighting, ones_like, term_weights
 from recsys_lab.data.interactions import Bool, Catalogue, Float32, Int32, Interactions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Centering: TypeAlias = Literal["none", "user"]
 
@@ -43,7 +45,7 @@ class ContentKNN(Algorithm):
         require(self.n_neighbors >= 1, f"n_neighbors must be at least 1; found {self.n_neighbors}")
         require_choice("weighting", self.weighting, get_args(Weighting))
         require_choice("neighbors_per", self.neighbors_per, get_args(NeighborsPer))
-        self.catalogue_ = train.catalogue
+        self.item_ids_ = train.catalogue.item_ids.to_numpy()
         features = weighted_features(train.catalogue, self.weighting, "ContentKNN", self.kinds)
         self.space_ = vectors(features, "cosine", epsilon=0.0)
         self.feature_names_ = feature_names(train.catalogue, self.kinds)
@@ -61,7 +63,7 @@ class ContentKNN(Algorithm):
 
     def neighbors(self, item: int, k: int = 10) -> pd.Series[float]:
         """The k items most like item code ``item``: similarity by external item id, best first."""
-        return nearest_of(self.space_, item, k, self.catalogue_.item_ids)
+        return nearest_of(self.space_, item, k, self.item_ids_, "item_id")
 
     def profile(self, history: sparse.csr_matrix) -> pd.Series[float]:
         """What a history (1, n_items) says of its user: weight by feature name, heaviest first."""
@@ -228,6 +230,8 @@ def named_profile(
     history: sparse.csr_matrix, features: sparse.csr_matrix, lengths: NDArray[Any], names: Any
 ) -> pd.Series[float]:
     """Sum of weight × features / length over a history (1, n_items), by feature name, heaviest first."""
+    import pandas as pd
+
     require(history.shape[0] == 1, f"a profile is made of one history (1, n_items); found shape {history.shape}")
     scale = np.where(lengths > 0, lengths, 1.0)
     scaled = history.toarray().ravel() / scale

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys_lab.algorithms.base import RatingPredictor, require
@@ -23,6 +23,9 @@ from recsys_lab.algorithms.similarity import (
 from recsys_lab.algorithms.sparse_rows import divided_by_sums, item_scores
 from recsys_lab.algorithms.weighting import Weighting, ones_like, term_weights
 from recsys_lab.data.interactions import Float32, Int32, Interactions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NeighborsPer: TypeAlias = Literal["target", "history"]
 
@@ -60,7 +63,7 @@ class ItemKNN(RatingPredictor):
         self.terms_ = term_weights(documents, self.weighting)
         self.saturation_ = self.terms_.saturation(row_sums(documents, documents.data))  # (n_items,)
         self.space_ = _space(self, self.terms_.apply(documents))
-        self.item_ids_ = train.catalogue.item_ids
+        self.item_ids_ = train.catalogue.item_ids.to_numpy()
         nearest = neighbour_matrix(self.space_, self.n_neighbors)  # row: the item asked about
         by_target = nearest if self.neighbors_per == "target" else nearest.T.tocsr()
         if self.normalizes_rows:
@@ -90,7 +93,7 @@ class ItemKNN(RatingPredictor):
 
     def neighbors(self, item: int, k: int = 10) -> pd.Series[float]:
         """The k items most like item code ``item``: similarity by external item id, best first."""
-        return nearest_of(self.space_, item, k, self.item_ids_)
+        return nearest_of(self.space_, item, k, self.item_ids_, "item_id")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -123,7 +126,7 @@ class UserKNN(RatingPredictor):
         self.terms_ = term_weights(documents, self.weighting)
         self.weighted_ = self.terms_.apply(documents)
         self.space_ = _space(self, self.weighted_)
-        self.user_ids_ = train.catalogue.user_ids
+        self.user_ids_ = train.catalogue.user_ids.to_numpy()
         self.floor_: Float32 | None = None  # (n_users,) the least similarity at which a user lends its history
         if self.neighbors_per == "history":
             nearest = neighbour_matrix(self.space_.reversed, self.n_neighbors)
@@ -147,7 +150,7 @@ class UserKNN(RatingPredictor):
 
     def neighbors(self, user: int, k: int = 10) -> pd.Series[float]:
         """The k users most like user code ``user`` in training: similarity by external user id, best first."""
-        return nearest_of(self.space_, user, k, self.user_ids_)
+        return nearest_of(self.space_, user, k, self.user_ids_, "user_id")
 
 
 def _check(model: ItemKNN | UserKNN) -> None:
@@ -163,10 +166,12 @@ def _space(model: ItemKNN | UserKNN, rows: sparse.csr_matrix) -> Vectors:
     return vectors(rows, model.similarity, shrinkage=model.shrinkage, alpha=model.alpha, beta=model.beta)
 
 
-def nearest_of(space: Vectors, code: int, k: int, ids: pd.Index[Any]) -> pd.Series[float]:
-    """The k rows most like row ``code``: similarity by external id, best first."""
+def nearest_of(space: Vectors, code: int, k: int, ids: NDArray[Any], name: str) -> pd.Series[float]:
+    """The k rows most like row ``code``: similarity by external id, best first. ``name`` of the ids."""
+    import pandas as pd  # here: a replica needs none to serve
+
     if not 0 <= code < len(space):
         raise ValueError(f"codes are 0 ... {len(space) - 1}; found {code}")
     row = neighbour_matrix(space, k, rows=np.array([code], dtype=np.int32))
     order = np.argsort(-row.data, kind="stable")
-    return pd.Series(row.data[order], index=ids[row.indices[order]], name="similarity")
+    return pd.Series(row.data[order], index=pd.Index(ids[row.indices[order]], name=name), name="similarity")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self, get_args
+from typing import TYPE_CHECKING, ClassVar, Self, get_args
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
@@ -18,6 +17,9 @@ from recsys_lab.algorithms.similarity import neighbour_matrix, vectors
 from recsys_lab.algorithms.sparse_rows import item_scores
 from recsys_lab.algorithms.weighting import Weighting, ones_like, term_weights
 from recsys_lab.data.interactions import Float32, Int32, Interactions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(kw_only=True, eq=False)
@@ -55,7 +57,7 @@ class ItemKNNWithFeatures(Algorithm):
             interactions, features = unit_rows(interactions), unit_rows(features)
         both = sparse.hstack([interactions, features * np.float32(self.feature_weight)], format="csr")
         self.space_ = vectors(both, "cosine", shrinkage=self.shrinkage, epsilon=0.0)
-        self.item_ids_ = train.catalogue.item_ids
+        self.item_ids_ = train.catalogue.item_ids.to_numpy()
         # (items of the history, items scored) float32
         self.weights_ = (
             neighbors_apart(self.space_, train.item_popularity > 0, self.n_neighbors)
@@ -70,7 +72,7 @@ class ItemKNNWithFeatures(Algorithm):
 
     def neighbors(self, item: int, k: int = 10) -> pd.Series[float]:
         """The k items most like item code ``item``: similarity by external item id, best first."""
-        return nearest_of(self.space_, item, k, self.item_ids_)
+        return nearest_of(self.space_, item, k, self.item_ids_, "item_id")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -106,6 +108,8 @@ class EASEWithFeatures(Algorithm):
 
     def _stacked(self, train: Interactions, features: sparse.csr_matrix) -> Interactions:
         """The training rows, and below them one row a feature, whose ratings are its weights in the items."""
+        import pandas as pd
+
         rows = train.canonical().matrix
         rows = (rows if self.uses_ratings else ones_like(rows)).tocoo()
         more = (features * np.float32(np.sqrt(self.feature_weight))).tocoo()

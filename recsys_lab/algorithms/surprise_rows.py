@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from recsys_lab.algorithms.base import require
@@ -37,6 +36,8 @@ class Rows:
     @classmethod
     def of(cls, train: Interactions) -> Rows:
         """The rows of ``train`` in canonical order, or in the file's where that is meant. ValueError without rows."""
+        import pandas as pd
+
         require(len(train) > 0, "fit needs training rows; found none")
         rows = train.canonical()
         users, user_codes = pd.factorize(rows.users)

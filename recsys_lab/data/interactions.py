@@ -6,14 +6,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys_lab.data.order import order_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
@@ -74,11 +76,9 @@ class Catalogue:
 
     def titles(self, items: Int32) -> list[str]:
         """Titles of item codes; the external id where there is no title."""
-        if "title" in self.items.columns:
-            titles = self.items["title"].to_numpy()[items]
-            ids = self.item_ids[items]
-            return [str(item_id if pd.isna(title) else title) for title, item_id in zip(titles, ids, strict=True)]
-        return [str(item_id) for item_id in self.item_ids[items]]
+        from recsys_lab.data.frames import titles_of
+
+        return titles_of(self, items)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,38 +204,15 @@ class Interactions:
         ``rating`` or ``timestamp`` may be None (implicit feedback; no times). ``items`` is indexed by item id;
         items in it without interactions join the catalogue. Use ``read_interactions`` for data that need checking.
         """
-        users, user_ids = pd.factorize(frame[user], sort=True)
-        if items is None:
-            item_codes, item_ids = pd.factorize(frame[item], sort=True)
-            items = pd.DataFrame(index=pd.Index(item_ids, name=item))
-        else:
-            seen = pd.Index(frame[item].unique())
-            missing = seen.difference(items.index)
-            items = pd.concat([items, pd.DataFrame(index=missing)]).sort_index() if len(missing) else items.sort_index()
-            item_codes = items.index.get_indexer(pd.Index(frame[item]))
-        for name, codes, column in ((user, users, frame[user]), (item, item_codes, frame[item])):
-            if (codes < 0).any():
-                row = int(np.argmax(codes < 0))
-                raise ValueError(f"column {name!r} has a missing id in row {row}: {column.iloc[row]!r}")
-        catalogue = Catalogue(
-            pd.Index(user_ids, name=user), pd.Index(items.index, name=item), items, info=dict(info or {})
-        )
-        ratings = np.ones(len(frame), dtype=np.float32) if rating is None else frame[rating].to_numpy(dtype=np.float32)
-        times = None if timestamp is None else frame[timestamp].to_numpy(dtype=np.int64)
-        return cls(users.astype(np.int32), item_codes.astype(np.int32), ratings, times, catalogue)
+        from recsys_lab.data.frames import interactions_of
+
+        return interactions_of(frame, user, item, rating, timestamp, items, info)
 
     def to_frame(self) -> pd.DataFrame:
         """Columns user_id, item_id, rating and, when there are times, timestamp; rows in their present order."""
-        frame = pd.DataFrame(
-            {
-                "user_id": self.catalogue.user_ids[self.users],
-                "item_id": self.catalogue.item_ids[self.items],
-                "rating": self.ratings,
-            }
-        )
-        if self.timestamps is not None:
-            frame["timestamp"] = self.timestamps
-        return frame
+        from recsys_lab.data.frames import frame_of
+
+        return frame_of(self)
 
     def select(self, rows: NDArray[Any]) -> Interactions:
         """The given rows (numbers or a boolean mask), same catalogue, so codes keep their meaning."""

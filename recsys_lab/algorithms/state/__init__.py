@@ -18,7 +18,6 @@ import numpy as np
 
 from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.algorithms.state.reading import Source, read_node
-from recsys_lab.algorithms.state.writing import Arrays, write_node
 from recsys_lab.data.folders import written_whole
 
 __all__ = ["load_algorithm", "load_state", "save_algorithm", "save_state"]
@@ -33,6 +32,8 @@ def save_state(value: Any, folder: str | Path) -> None:
     Plain data: arrays, sparse matrices, numbers, texts, tables, fitted algorithms, and dataclasses, lists and mappings
     of these. Raises TypeError for anything else, with the place where it stands.
     """
+    from recsys_lab.algorithms.state.writing import Arrays, write_node  # it needs pandas, and reading rarely does
+
     folder = Path(folder)
     arrays = Arrays()
     root = write_node(value, type(value).__name__, arrays)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PACKAGE = "recsys_lab"
 
@@ -70,15 +72,21 @@ def _sparse(kind: Callable[..., Any]) -> Callable[[dict[str, Any], Source], Any]
 
 
 def _index(node: dict[str, Any], source: Source) -> Any:
+    import pandas as pd
+
     return pd.Index(read_node(node["values"], source), name=read_node(node["name"], source))
 
 
 def _range(node: dict[str, Any], source: Source) -> Any:
+    import pandas as pd
+
     start, stop, step = node["bounds"]
     return pd.RangeIndex(start, stop, step, name=read_node(node["name"], source))
 
 
 def _frame(node: dict[str, Any], source: Source) -> pd.DataFrame:
+    import pandas as pd
+
     index = read_node(node["index"], source)
     columns = [(read_node(one["name"], source), read_node(one["values"], source)) for one in node["columns"]]
     return pd.DataFrame(dict(columns), index=index)
