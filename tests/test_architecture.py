@@ -41,7 +41,7 @@ LEVELS = {
 }
 # third-party engine -> the only files that may import it
 ENGINES = {
-    "mlflow": {"tracking/store.py", "serving/model_store.py", "serving/pyfunc.py"},
+    "mlflow": {"tracking/store.py", "serving/model_store/client.py", "serving/pyfunc.py"},
     "papermill": {"runner/execute.py"},
     "surprise": {"algorithms/surprise_models.py"},
     "optuna": {"tuning/study.py"},

@@ -52,7 +52,7 @@ class Deployment:
         time.sleep(1.2)  # HAProxy looks every 500 ms
 
 
-def _registered(uri: str, folder: Path, algorithm: str) -> str:
+def registered(uri: str, folder: Path, algorithm: str) -> str:
     """A version of ``algorithm`` in the registry, with the lists that a replica tries."""
     from mlflow import MlflowClient
 
@@ -91,7 +91,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         running.append(Part(command, folder / "mlflow.log").start())
         wait_for(database.is_up, "PostgreSQL")
         wait_for(lambda: works(f"{registry}/health"), "MLflow")
-        versions = [_registered(registry, folder, name) for name in ("EASE", "ItemKNN")]
+        versions = [registered(registry, folder, name) for name in ("EASE", "ItemKNN")]
         model_store.set_alias(registry, NAME, "champion", versions[0])
         environ = {
             "RECSYS_LAB_REGISTRY_URI": registry,

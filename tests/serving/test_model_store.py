@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_lab.serving.model_store import _local
+from recsys_lab.serving.model_store.version import local
 
 
 @pytest.mark.parametrize(
@@ -14,9 +14,9 @@ from recsys_lab.serving.model_store import _local
     ["mlflow-artifacts:/0/abc/artifacts/model-1", "models:/m-1", "s3://bucket/model", "http://host/model", "runs:/r/m"],
 )
 def test_a_source_with_a_scheme_is_fetched(source: str) -> None:
-    assert _local(source) is None
+    assert local(source) is None
 
 
 def test_a_folder_is_read_where_it_is(tmp_path: Path) -> None:
-    assert _local(str(tmp_path / "model")) == tmp_path / "model"
-    assert _local((tmp_path / "a model").as_uri()) == tmp_path / "a model"
+    assert local(str(tmp_path / "model")) == tmp_path / "model"
+    assert local((tmp_path / "a model").as_uri()) == tmp_path / "a model"

@@ -1,27 +1,19 @@
-"""Promoted versions in MLflow's registry: logged as a pyfunc, found by alias, fetched to a folder.
-
-Every call is bounded, so that a registry that is down costs a replica seconds and not minutes.
-"""
+"""MLflow's registry through its own client: all that is written, and what ``rest`` cannot read."""
 
 from __future__ import annotations
 
 import logging
 import os
-import re
-import shutil
 import tempfile
 import uuid
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
-from recsys_lab.data.folders import replace_folder
+from recsys_lab.serving.model_store.version import Version, local
 
 _BOUNDS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -31,18 +23,6 @@ _BOUNDS = {
     "MLFLOW_LOG_UV_FILES": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-ARTIFACTS = "artifacts/bundle"  # where a pyfunc keeps the artifact called "bundle"
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of a registered model."""
-
-    name: str
-    number: str
-    run_id: str
-    source: str  # where its files are
-    tags: dict[str, str]
 
 
 @cache
@@ -81,26 +61,14 @@ def _as_version(found: Any) -> Version:
     return Version(found.name, str(found.version), found.run_id or "", str(found.source), dict(found.tags or {}))
 
 
-def fetch_bundle(uri: str, version: Version, folder: Path) -> Path:
-    """The bundle of a version, copied to ``folder`` in one step; ``folder`` itself is returned."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        source = _local(version.source)
-        if source is not None:
-            shutil.copytree(source / ARTIFACTS, partial / "bundle")
-        else:
-            from mlflow.artifacts import download_artifacts
+def download(uri: str, source: str, folder: str) -> None:
+    """The artifacts at ``source`` as ``folder``, which does not exist yet; the folder around it is there."""
+    from mlflow.artifacts import download_artifacts
 
-            _client(uri)
-            location = f"{version.source.rstrip('/')}/{ARTIFACTS}"
-            got = Path(download_artifacts(artifact_uri=location, dst_path=str(partial), tracking_uri=uri))
-            if got != partial / "bundle":
-                got.rename(partial / "bundle")
-        replace_folder(partial / "bundle", folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder
+    _client(uri)
+    target = Path(folder)
+    with tempfile.TemporaryDirectory(prefix=".download.", dir=target.parent) as partial:
+        Path(download_artifacts(artifact_uri=source, dst_path=partial, tracking_uri=uri)).rename(target)
 
 
 def log_version(
@@ -139,7 +107,7 @@ def save_pyfunc(folder: Path, bundle: Path, own_modules: tuple[str, ...]) -> Non
         warnings.simplefilter("ignore")  # it asks for an example of the input, which the signature says already
         mlflow.pyfunc.save_model(
             str(folder),
-            python_model=str(Path(__file__).with_name("pyfunc.py")),
+            python_model=str(Path(__file__).parents[1] / "pyfunc.py"),
             artifacts={"bundle": str(bundle)},
             model_config={"own_modules": list(own_modules)},
             signature=signature,
@@ -152,7 +120,7 @@ def load_pyfunc(uri: str, version: Version) -> Any:
     import mlflow.pyfunc
 
     _client(uri)
-    source = _local(version.source)
+    source = local(version.source)
     if source is not None:
         return mlflow.pyfunc.load_model(str(source))
     from mlflow.artifacts import download_artifacts
@@ -173,12 +141,3 @@ def set_alias(uri: str, name: str, alias: str, number: str) -> None:
 def move_back(uri: str, name: str, alias: str, number: str) -> None:
     """Move ``alias`` to an earlier version, without changing what that version says came before it."""
     _client(uri).set_registered_model_alias(name, alias, number)
-
-
-def _local(source: str) -> Path | None:
-    """The folder behind a source on this machine; None for one that has to be fetched."""
-    if source.startswith("file://"):
-        return Path(url2pathname(urlparse(source).path))
-    return (
-        None if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:", source) else Path(source)
-    )  # a scheme: mlflow-artifacts:, s3:, ...
