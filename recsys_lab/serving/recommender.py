@@ -166,6 +166,12 @@ class Recommender:
         return self._answer("model", lists, None)
 
     @cached_property
+    def searched(self) -> list[str]:
+        """What searches look at, by item code: title and id in lower case."""
+        pairs = zip(self.bundle.titles, self.bundle.item_ids, strict=True)
+        return [f"{title}\n{item}".casefold() for title, item in pairs]
+
+    @cached_property
     def genres(self) -> list[str]:
         """Names of the genres, sorted."""
         return sorted({name for names in self.bundle.genres for name in names})

@@ -6,6 +6,7 @@ import logging
 import random
 import shutil
 import threading
+from collections.abc import Callable
 
 from recsys_lab.serving import model_store
 from recsys_lab.serving.copies import Copies
@@ -17,9 +18,13 @@ from recsys_lab.serving.settings import Settings
 
 
 class Watcher:
-    """Keeps ``models`` what the registry says. ``check`` is one look; ``start`` looks again and again in a thread."""
+    """Keeps ``models`` what the registry says. ``check`` is one look; ``start`` looks again and again in a thread.
+
+    ``after_loading`` is called by that thread when another model answers.
+    """
 
     def __init__(self, settings: Settings, models: Models) -> None:
+        self.after_loading: Callable[[], None] = lambda: None
         self.settings, self.models, self.monitoring = settings, models, models.monitoring
         self.copies = Copies(settings.bundle_dir)
         self._rejected: dict[Role, Version] = {}
@@ -35,19 +40,21 @@ class Watcher:
         self._stop.set()
         self._thread.join(10)
 
-    def check(self) -> None:
-        """Look once for both roles, and load what is new."""
+    def check(self) -> bool:
+        """Look once for both roles, and load what is new; whether another model answers now."""
         pinned = self.settings.model_version
-        champion = self.models.champion
+        champion, challenger = self.models.champion, self.models.challenger
         if not pinned or champion is None or champion.version.number != pinned:
             self._check_role("champion", pinned or self.settings.alias)
         if self.settings.challenger and self.settings.challenger != self.settings.alias:
             self._check_role("challenger", self.settings.challenger)
+        return self.models.champion is not champion or self.models.challenger is not challenger
 
     def _watch(self) -> None:
         while not self._stop.is_set():
             try:
-                self.check()
+                if self.check():
+                    self.after_loading()
             except Exception as error:  # the thread must outlive every registry and disk
                 log("looking for models failed", level=logging.ERROR, error=error)
             self._stop.wait(self.settings.poll_seconds * random.uniform(0.8, 1.2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import socket
 import threading
 import time
@@ -12,6 +11,7 @@ import webbrowser
 from contextlib import suppress
 
 from recsys_lab.serving.logs import log, set_up
+from recsys_lab.serving.memory import give_back
 from recsys_lab.serving.settings import READY, Settings
 
 GRACE = 10  # seconds that open requests have at the end
@@ -41,6 +41,7 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
 
     set_up()
     app = create_app(settings)
+    app.state.watcher.after_loading = give_back
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -54,8 +55,6 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
     if open_page:
         threading.Thread(target=_open, args=(settings.host, settings.port), daemon=True).start()
     log("serving", host=settings.host, port=settings.port, model=settings.model, alias=settings.alias)
-    gc.collect()
-    gc.freeze()  # what is loaded now stays: the collector need not look at it again
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run()
     log("stopped")

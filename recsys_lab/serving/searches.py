@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ def find_items(served: Recommender, asked: PageOptions) -> dict[str, Any]:
     """Items whose title or id contains the text, the most popular first."""
     bundle, text = served.bundle, asked.q.casefold()
     order = np.argsort(-bundle.popularity, kind="stable").tolist()
-    names = _lowered(served)
+    names = served.searched
     found = [code for code in order if text in names[code]] if text else order
     codes = found[asked.offset : asked.offset + asked.limit]
     return {"items": [item_of(served, code) for code in codes], "total": len(found)}
@@ -35,7 +34,7 @@ def items_of_user(served: Recommender, code: int, asked: PageOptions) -> dict[st
     """What a user has, the best rated first."""
     row = served.history(code)
     order = np.argsort(-row.data, kind="stable")
-    text, names = asked.q.casefold(), _lowered(served)
+    text, names = asked.q.casefold(), served.searched
     found = [place for place in order.tolist() if text in names[row.indices[place]]]
     shown = found[asked.offset : asked.offset + asked.limit]
     items = [{**item_of(served, int(row.indices[place])), "rating": float(row.data[place])} for place in shown]
@@ -46,10 +45,3 @@ def item_of(served: Recommender, code: int) -> dict[str, Any]:
     """An item as it is shown."""
     bundle = served.bundle
     return {"item_id": str(bundle.item_ids[code]), "title": bundle.titles[code], "genres": bundle.genres[code]}
-
-
-@lru_cache(maxsize=4)
-def _lowered(served: Recommender) -> list[str]:
-    """What is searched, by item code."""
-    pairs = zip(served.bundle.titles, served.bundle.item_ids, strict=True)
-    return [f"{title}\n{item}".casefold() for title, item in pairs]

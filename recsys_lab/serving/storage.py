@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from recsys_lab.serving.model_store import Version
 
@@ -67,7 +67,7 @@ class Database:
         """Insert ``rows``; those whose key is there already change nothing. Raises SQLAlchemy's errors."""
         if not rows:
             return
-        dialect = postgresql if self.dialect == "postgresql" else sqlite
+        dialect = import_module(f"sqlalchemy.dialects.{self.dialect}")  # the other one is not paid for
         with self.engine.begin() as connection:
             if not self._made:
                 _META.create_all(connection)
