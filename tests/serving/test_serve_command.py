@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from recsys_lab.cli import main, serving
+from recsys_lab.serving import copies
+from recsys_lab.serving.copies import Copies
+from recsys_lab.serving.models import open_model
 from recsys_lab.serving.settings import Settings
 from tests.serving.apps import Registry, app_of, bundle_of, settings_in
 from tests.serving.conftest import Start
@@ -143,8 +146,25 @@ def test_ctrl_c_ends_the_command_under_way_in_order(tmp_path: Path) -> None:
     assert rest.splitlines() == ["ended in order", "stopped"]
 
 
-def test_two_processes_on_one_disk_do_not_remove_each_others_copies(registry: Registry, start: Start) -> None:
-    """Both load the same version at the same time; what one has just written the other leaves alone."""
+def test_what_another_process_has_just_written_is_left_alone(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both fetch one version at the same time; one is done first, while the other has yet to read its copy."""
+    registry.add(bundle_of(), "champion")
+    version = registry.version_of("", "recommender", "champion")
+    assert version is not None
+    mine, other = Copies(tmp_path / "bundles"), Copies(tmp_path / "bundles")
+    places = [registry.fetch_bundle("", version, one.place("champion", version)) for one in (mine, other)]
+    mine.remember("champion", version, places[0])
+    open_model("champion", version, places[1], ())
+    other.remember("champion", version, places[1])
+    assert mine.last("champion") == (version, places[1])
+    monkeypatch.setattr(copies, "FRESH", 0.0)
+    other.remember("champion", version, places[1])
+    assert list((tmp_path / "bundles" / "champion").iterdir()) == [places[1]]
+
+
+def test_two_processes_on_one_disk_follow_one_alias(registry: Registry, start: Start) -> None:
     registry.add(bundle_of(), "champion")
     both = [app_of(start(ready=False)).state for _ in range(2)]
     for number in range(3):
