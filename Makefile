@@ -57,7 +57,7 @@ test-service: $(DEV_STAMP)  ## the service with its real parts: HAProxy, Postgre
 	$(BIN)/python -m pytest -m service tests/service $(ARGS)
 
 service-tools:  ## install the system packages that test-service and tests/deploy need (Debian, as root)
-	apt-get install -y --no-install-recommends haproxy prometheus postgresql buildah podman runc skopeo docker-compose
+	apt-get install -y --no-install-recommends haproxy prometheus postgresql buildah podman runc skopeo docker-compose chromium
 
 peers: $(DEV_STAMP)  ## install the libraries whose metric definitions are compared, each in its own environment, and test
 	$(BIN)/python -m benchmarks.peers ranx rectools recommenders lenskit recbole

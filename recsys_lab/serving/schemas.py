@@ -25,7 +25,7 @@ def _text(value: Any) -> Any:
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID, examples=["42"]), BeforeValidator(_text, str | int)]
 Ids = Annotated[list[Id], Field(max_length=MAX_ITEMS)]
 K = Annotated[int, Field(ge=1, le=MAX_K, description="length of the list")]
-Genre = Annotated[str, Field(max_length=MAX_ID, description="only items of this genre")]
+Genre = Annotated[str, Field(max_length=MAX_ID)]
 
 
 class _Strict(BaseModel):
@@ -37,7 +37,7 @@ class ListOptions(_Strict):
 
     k: K = 10
     exclude: Ids = Field(default=[], description="items to leave out")
-    genre: Genre | None = None
+    genre: Genre | None = Field(default=None, description="only items of this genre")
     model: Role | None = Field(default=None, description="default: the champion, or what the A/B split says")
     explain: bool = Field(default=False, description="say which items of the user speak for each item")
 

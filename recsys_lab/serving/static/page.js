@@ -5,8 +5,7 @@ const $ = (id) => document.getElementById(id);
 const state = { user: null, said: new Map(), before: {}, model: null, turn: 0 };
 const SOURCES = { model: "from the model", fold_in: "folded in", popularity: "popular items" };
 const ICONS = { like: "M7 11v9H3v-9zm0 0 4-8c2 0 3 1 3 3l-1 4h6c1 0 2 1 2 2l-2 7c0 1-1 1-2 1H7",
-  dislike: "M17 13V4h4v9zm0 0-4 8c-2 0-3-1-3-3l1-4H5c-1 0-2-1-2-2l2-7c0-1 1-1 2-1h10",
-  similar: "M4 7h10M4 12h16M4 17h7" };
+  dislike: "M17 13V4h4v9zm0 0-4 8c-2 0-3-1-3-3l1-4H5c-1 0-2-1-2-2l2-7c0-1 1-1 2-1h10" };
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -27,10 +26,13 @@ function icon(name) {
 async function ask(path, body) {
   const headers = { Accept: "application/json" };
   const key = sessionStorage.getItem("key");
-  if (key) headers["X-API-Key"] = key;
+  if (key) headers["X-API-Key"] = String.fromCharCode(...new TextEncoder().encode(key)); // a header holds bytes
   if (body) headers["Content-Type"] = "application/json";
   const answer = await fetch(path, body ? { method: "POST", headers, body: JSON.stringify(body) } : { headers });
-  if (answer.status === 401) $("key-form").hidden = false;
+  if (answer.status === 401) {
+    $("key-form").hidden = false;
+    throw new Error(key ? "This key is not right." : "This service asks for a key; give it above.");
+  }
   const found = await answer.json();
   if (!answer.ok) throw new Error(found.detail || answer.statusText);
   return found;
@@ -47,6 +49,7 @@ function wait(seconds, act) {
 async function loadModel() {
   const model = await ask("/v1/model");
   const chosen = $("model").value || new URLSearchParams(location.search).get("model");
+  const changed = state.model !== null && versions(state.model) !== versions(model);
   state.model = model;
   const names = [["", model.ab_share > 0 ? "by the A/B split" : "champion"]];
   if (model.challenger) names.push(["challenger", "challenger"], ["both", "side by side"]);
@@ -54,12 +57,15 @@ async function loadModel() {
   if (names.some(([value]) => value === chosen)) $("model").value = chosen;
   if ($("genre").options.length === 1) $("genre").append(...model.genres.map((name) => element("option", { textContent: name })));
   $("status").replaceChildren(...[model, model.challenger].filter(Boolean).map((one) => element("span", { textContent: describe(one) })));
+  if (changed) await refresh(); // somebody promoted or rolled back
 }
+
+const versions = (model) => [model.version, model.challenger && model.challenger.version].join();
 
 function describe(model) {
   const metric = Object.entries(model.metrics || {}).find(([name]) => name === model.primary) || Object.entries(model.metrics || {})[0];
   return [`${model.role}: ${model.label || model.algorithm}, version ${model.version}`, metric ? `${metric[0]} ${metric[1].toFixed(3)}` : "",
-    model.stale ? "stale: the registry does not answer" : ""].filter(Boolean).join(" · ");
+    model.stale ? "stale: the registry does not answer, or names a version that cannot be taken" : ""].filter(Boolean).join(" · ");
 }
 
 async function loadUsers() {
@@ -76,6 +82,7 @@ async function loadUsers() {
 
 async function choose(id) {
   state.user = id;
+  $("user-title").textContent = `User ${id}`;
   state.said.clear();
   state.before = {};
   for (const button of $("users").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.firstChild.textContent === id));
@@ -103,9 +110,18 @@ async function refresh() {
   const roles = $("model").value === "both" ? ["champion", "challenger"] : [$("model").value];
   const lists = await Promise.allSettled(roles.map(listOf));
   if (turn !== state.turn) return; // somebody clicked on
+  const focused = [...$("lists").querySelectorAll("button")].indexOf(document.activeElement);
+  $("lists").className = roles.length > 1 ? "both" : "";
+  $("overlap").textContent = lists.length > 1 && lists.every((one) => one.status === "fulfilled") ? overlap(...lists.map((one) => one.value.items)) : "";
   $("lists").replaceChildren(...lists.map((one, place) => one.status === "fulfilled"
     ? showList(one.value) : element("p", { className: "note bad", textContent: `${roles[place]} ${one.reason.message}` })));
+  if (focused >= 0) ($("lists").querySelectorAll("button")[focused] || $("lists")).focus({ preventScroll: true });
   showSaid();
+}
+
+function overlap(items, others) {
+  const ids = new Set(items.map((one) => one.item_id));
+  return `${others.filter((one) => ids.has(one.item_id)).length} of ${Math.max(items.length, others.length)} items stand in both lists.`;
 }
 
 function showList(list) {
@@ -140,7 +156,7 @@ function card(one, list, before) {
 
 function act(kind, one, list) {
   const names = { like: "I like this", dislike: "Not for me", similar: "Similar items" };
-  const button = element("button", { type: "button", className: kind, title: names[kind] }, icon(kind));
+  const button = element("button", { type: "button", className: kind, title: names[kind] }, kind === "similar" ? "Similar" : icon(kind));
   button.setAttribute("aria-label", `${names[kind]}: ${one.title}`);
   button.addEventListener("click", () => (kind === "similar" ? showSimilar(one, list) : say(kind, one, list)));
   return button;
@@ -160,7 +176,7 @@ function showSaid() {
   $("taste-empty").hidden = $("forget").hidden = state.said.size > 0;
   $("forget").hidden = !state.said.size;
   $("taste").replaceChildren(...[...state.said.values()].map((one) => {
-    const button = element("button", { type: "button", className: one.event, textContent: `${one.event === "like" ? "+" : "−"} ${one.title} ×` });
+    const button = element("button", { type: "button", className: one.event, textContent: `${one.event === "like" ? "+" : "−"} ${one.title}\u00a0×` });
     button.setAttribute("aria-label", `Take back: ${one.event} ${one.title}`);
     button.addEventListener("click", () => { state.said.delete(one.item_id); refresh().catch(fail); });
     return element("li", {}, button);
@@ -173,7 +189,7 @@ async function showSimilar(one, list) {
   if (!found) return;
   $("similar-title").textContent = `Like ${one.title}`;
   $("similar-list").replaceChildren(...found.items.map((other) => card(other, list, null)));
-  $("similar").showModal();
+  if (!$("similar").open) $("similar").showModal();
 }
 
 async function findItems() {
@@ -190,6 +206,7 @@ function fail(error) { $("status").textContent = error.message; }
 async function begin() {
   try {
     await loadModel();
+    $("lists").replaceChildren();
     const asked = new URLSearchParams(location.search).get("user");
     const users = await loadUsers();
     if (asked || users.length) await choose(asked || users[0].user_id);
@@ -209,5 +226,9 @@ $("key-form").addEventListener("submit", (event) => {
   $("key-form").hidden = true;
   begin();
 });
-setInterval(() => loadModel().catch(fail), 15000);
+setInterval(() => {
+  if (!$("key-form").hidden) return; // it waits for a key
+  if (state.user === null) begin();
+  else loadModel().catch(fail);
+}, 15000);
 begin();
