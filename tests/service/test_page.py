@@ -13,12 +13,14 @@ from urllib.parse import quote
 import pytest
 
 from recsys_lab.serving import model_store
+from recsys_lab.serving.bundle import save_bundle
 from tests.service.browser import Browser
-from tests.service.conftest import NAME, _registered
 from tests.service.parts import KEY, Replica, fetch, wait_for, works
+from tests.serving.apps import bundle_of
 
 pytestmark = pytest.mark.service
 
+NAME = "recommender"
 SHOWN = "[...document.querySelectorAll('#lists section{} .card h3')].map((one) => one.textContent)"
 CHANGED = SHOWN.format("") + ".join('|') !== {}"
 
@@ -47,6 +49,17 @@ def _replica(folder: Path, registry: str, name: str, environ: dict[str, str]) ->
     kept = {"RECSYS_LAB_REGISTRY_URI": registry, "RECSYS_LAB_POLL_SECONDS": "0.5"}
     kept["RECSYS_LAB_DATABASE_URL"] = f"sqlite:///{folder / name}.db"
     return Replica(folder / name, kept | environ)
+
+
+def _registered(registry: str, folder: Path, algorithm: str) -> str:
+    """A version of ``algorithm`` in MLflow's registry; its number."""
+    from mlflow import MlflowClient
+
+    place = folder / algorithm / "bundle"
+    place.parent.mkdir()
+    save_bundle(bundle_of(algorithm), place, {"label": algorithm, "metrics": {"ndcg@10": 0.25}}, {})
+    run = MlflowClient(registry).create_run("0").info.run_id
+    return model_store.log_version(registry, NAME, place, run_id=run, tags={}).number
 
 
 @pytest.fixture(scope="module")
