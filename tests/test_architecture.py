@@ -37,6 +37,7 @@ LEVELS = {
     "cli": 5,
     "serving": 5,
     "promotion": 5,
+    "judgement": 5,
     "__main__": 5,
 }
 # third-party engine -> the only files that may import it

@@ -78,18 +78,54 @@ class Database:
         """Look for the tables again at the next write: the database may be another one after an outage."""
         self._made = False
 
-    def read(self, kind: Kind) -> Iterator[dict[str, Any]]:
-        """All rows of a kind, the earliest first; none where the table is missing."""
+    def read(
+        self, kind: Kind, *, since: float | None = None, until: float | None = None, roles: Sequence[str] = ()
+    ) -> Iterator[dict[str, Any]]:
+        """The rows of a kind, the earliest first; none where the table is missing.
+
+        ``since``, ``until``: only rows noted between these times (Unix seconds, both included). ``roles``: only
+        impressions of these.
+        """
         table = TABLES[kind]
+        query = _between(sa.select(table), table, since, until).order_by(table.c.ts)
+        if roles:
+            query = query.where(IMPRESSIONS.c.role.in_(roles))
+        if self._is_missing():
+            return
         with self.engine.connect() as connection:
             if not sa.inspect(connection).has_table(table.name):
                 return
-            for row in connection.execution_options(yield_per=10_000).execute(sa.select(table).order_by(table.c.ts)):
+            for row in connection.execution_options(yield_per=10_000).execute(query):
                 yield dict(row._mapping)
+
+    def answering(self, since: float | None = None, until: float | None = None) -> list[dict[str, Any]]:
+        """Which versions answered: role, model, version, n_lists, first and last (Unix seconds), by role and time."""
+        table = IMPRESSIONS
+        columns = (table.c.role, table.c.model, table.c.version)
+        counts = (sa.func.count(), sa.func.min(table.c.ts), sa.func.max(table.c.ts))
+        named = [count.label(name) for count, name in zip(counts, ("n_lists", "first", "last"), strict=True)]
+        query = _between(sa.select(*columns, *named), table, since, until).group_by(*columns)
+        if self._is_missing():
+            return []
+        with self.engine.connect() as connection:
+            if not sa.inspect(connection).has_table(table.name):
+                return []
+            return [dict(row._mapping) for row in connection.execute(query.order_by(table.c.role, sa.text("first")))]
+
+    def _is_missing(self) -> bool:
+        """Whether there is no SQLite file; connecting would make an empty one, and reading should leave no trace."""
+        name = self.engine.url.database
+        return self.dialect == "sqlite" and bool(name) and name != ":memory:" and not Path(str(name)).exists()
 
     def close(self) -> None:
         """Close the connections."""
         self.engine.dispose()
+
+
+def _between(query: sa.Select[Any], table: sa.Table, since: float | None, until: float | None) -> sa.Select[Any]:
+    if since is not None:
+        query = query.where(table.c.ts >= since)
+    return query if until is None else query.where(table.c.ts <= until)
 
 
 def event_row(event: Row, now: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a paired t test could have seen: its power, and the smallest difference it finds."""
+"""What a t test could have seen: its power, and the smallest difference it finds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
+from recsys_lab.significance.independent import error_and_freedom
 from recsys_lab.significance.inputs import Float64, check_level, finite, spread
 
 N_NODES = 64  # power to 1e-5
@@ -50,6 +51,22 @@ def minimum_detectable_difference(
     if len(d) == 1:
         return float("nan")
     return _detectable(power, len(d) - 1, (1 - level) / n_comparisons) * _error(d, test_to_train)
+
+
+def minimum_detectable_between(
+    first: ArrayLike, second: ArrayLike, power: float = 0.8, level: float = 0.95, *, n_comparisons: int = 1
+) -> float:
+    """The smallest true difference of two independent groups that Welch's t test finds with the probability ``power``.
+
+    For groups of these sizes that spread like these. NaN for a group of one value.
+    """
+    x, y = _checked(first, level, n_comparisons), _checked(second, level, n_comparisons)
+    if not 0 < power < 1:
+        raise ValueError(f"power lies in (0, 1); found {power}")
+    if min(len(x), len(y)) == 1:
+        return float("nan")
+    error, freedom = error_and_freedom(x, y)
+    return _detectable(power, int(freedom), (1 - level) / n_comparisons) * error if error else 0.0
 
 
 def _power(distance: float, freedom: int, alpha: float) -> float:
