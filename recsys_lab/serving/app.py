@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 
 from recsys_lab import __version__
 from recsys_lab.serving.arms import no_model
-from recsys_lab.serving.errors import add_error_handlers
+from recsys_lab.serving.errors import Problem, add_error_handlers
 from recsys_lab.serving.feedback import Feedback
 from recsys_lab.serving.middleware import Around
 from recsys_lab.serving.models import Models
@@ -78,6 +78,8 @@ def _add_probes(app: FastAPI) -> None:
         champion = service.models.champion
         if champion is None:
             raise no_model(service.settings)
+        if service.draining:
+            raise Problem(503, "this replica is about to end; another one answers", headers={"retry-after": "1"})
         return answer(
             {"status": "ready", "version": champion.version.number, "stale": service.models.stale["champion"]}
         )

@@ -15,6 +15,7 @@ from recsys_lab.serving.memory import give_back
 from recsys_lab.serving.settings import READY, Settings
 
 GRACE = 10  # seconds that open requests have at the end
+KEEP_ALIVE = 75  # seconds that an idle connection stays open: longer than proxies keep theirs, so that they close first
 
 
 def require_address(host: str, port: int) -> None:
@@ -38,6 +39,8 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
     import uvicorn
 
     from recsys_lab.serving.app import create_app
+    from recsys_lab.serving.draining import DrainingServer
+    from recsys_lab.serving.protocol import WholeAnswers
 
     set_up()
     app = create_app(settings)
@@ -46,17 +49,20 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
         app,
         host=settings.host,
         port=settings.port,
+        http=WholeAnswers,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="on",
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
     )
     if open_page:
         threading.Thread(target=_open, args=(settings.host, settings.port), daemon=True).start()
     log("serving", host=settings.host, port=settings.port, model=settings.model, alias=settings.alias)
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run()
+        DrainingServer(config, settings.drain_seconds, app.state.service.drain).run()
     log("stopped")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from recsys_lab.serving.arms import Shadow, pick, users_list
 from recsys_lab.serving.errors import Problem
 from recsys_lab.serving.feedback import Feedback
-from recsys_lab.serving.logs import hashed
+from recsys_lab.serving.logs import hashed, log
 from recsys_lab.serving.models import Loaded, Models
 from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.recommender import Answer, Listed
@@ -30,6 +30,7 @@ class Service:
         self.settings, self.models, self.feedback, self.monitoring = settings, models, feedback, monitoring
         self.pool = ThreadPoolExecutor(4, thread_name_prefix="score")
         self.shadow = Shadow(models, feedback, self.pool)
+        self.draining = False
 
     async def for_user(self, user_id: str, asked: UserOptions, request_id: str, facts: Facts) -> dict[str, Any]:
         """The list of a user; popular items for an unknown one, or 404 when that was asked for."""
@@ -83,6 +84,11 @@ class Service:
         for one in events:
             self.monitoring.feedback.labels(one.event).inc()
         return len(events)
+
+    def drain(self) -> None:
+        """Be no longer ready, and answer on: the proxy is to send its requests elsewhere."""
+        self.draining = True
+        log("draining")
 
     def close(self) -> None:
         """End the threads."""

@@ -130,9 +130,19 @@ def test_labels_select_the_pods() -> None:
 def test_an_end_has_the_time_it_needs() -> None:
     needed = GRACE + 10  # open requests, then the last rows: Feedback.close waits 5 + 5 seconds
     pod = kubernetes("Deployment")["spec"]["template"]["spec"]
-    pause = int(container()["lifecycle"]["preStop"]["exec"]["command"][1])
+    pause = float(kubernetes("ConfigMap")["data"]["RECSYS_LAB_DRAIN_SECONDS"])
     assert pod["terminationGracePeriodSeconds"] >= needed + pause
-    assert int(_api()["stop_grace_period"].removesuffix("s")) >= needed
+    pause = float(_api()["environment"]["RECSYS_LAB_DRAIN_SECONDS"])
+    assert int(_api()["stop_grace_period"].removesuffix("s")) >= needed + pause
+
+
+def test_a_replica_answers_on_until_everybody_knows_that_it_ends() -> None:
+    interval, fall = map(int, re.findall(r"check inter (\d+)ms fall (\d+)", haproxy())[0])
+    seen = (fall + 1) * interval / 1000  # the proxy has asked as often as it needs, however the first look fell
+    assert float(_api()["environment"]["RECSYS_LAB_DRAIN_SECONDS"]) >= seen + 1
+    probe = container()["readinessProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] <= 5
+    assert float(kubernetes("ConfigMap")["data"]["RECSYS_LAB_DRAIN_SECONDS"]) >= 5  # until each node has heard
 
 
 def test_secrets_are_references() -> None:

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 
 from recsys_lab.serving import model_store
-from recsys_lab.serving.bundle import save_bundle
+from recsys_lab.serving.bundle import Bundle, save_bundle
 from recsys_lab.serving.recommender import Recommender
-from tests.service.parts import KEY, Part, Postgres, Replica, free_port, haproxy_config, needed, wait_for, works
+from recsys_lab.serving.storage import Database
+from tests.deploy.files import compose
+from tests.service.load import Load
+from tests.service.parts import KEY, Part, Postgres, Proxy, Replica, free_port, needed, wait_for, works
 from tests.serving.apps import bundle_of
 
 NAME = "recommender"
@@ -34,17 +37,41 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 class Deployment:
     """What runs, and the address that clients use."""
 
-    url: str
-    status: str  # of HAProxy: its metrics
+    folder: Path
+    proxy: Proxy
     registry: str
+    mlflow: Part
     database: Postgres
     replicas: list[Replica]
+    environ: dict[str, str]  # of the replicas
     users: list[str]
     items: list[str]
     versions: list[str]
 
+    @property
+    def url(self) -> str:
+        return self.proxy.url
+
+    def load(self, **changes: Any) -> Load:
+        """Clients that ask the proxy."""
+        return Load(self.url, self.users, self.items, **changes)
+
+    def stored(self) -> list[dict[str, Any]]:
+        """The rows of all events in PostgreSQL."""
+        database = Database(self.database.url)
+        try:
+            return list(database.read("event"))
+        finally:
+            database.close()
+
+    def stored_ids(self) -> set[str]:
+        """The ids of these events."""
+        return {row["event_id"] for row in self.stored()}
+
     def promote(self, version: str) -> None:
+        """Point the alias at a version, and wait until both replicas answer with it."""
         model_store.set_alias(self.registry, NAME, "champion", version)
+        wait_for(lambda: {one.version() for one in self.replicas} == {version}, f"version {version}")
 
     def wait_until_both_answer(self) -> None:
         for one in self.replicas:
@@ -52,22 +79,21 @@ class Deployment:
         time.sleep(1.2)  # HAProxy looks every 500 ms
 
 
-def registered(uri: str, folder: Path, algorithm: str) -> str:
-    """A version of ``algorithm`` in the registry, with the lists that a replica tries."""
+def register(uri: str, folder: Path, bundle: Bundle, own_modules: tuple[str, ...] = ()) -> model_store.Version:
+    """A new version in the registry, with the lists that a replica tries."""
     from mlflow import MlflowClient
 
-    bundle = bundle_of(algorithm)
     served = Recommender(bundle)
     lists: dict[str, list[Any]] = {}
     for user in bundle.user_ids[:3]:
         answer = served.recommend(user, 10)
         assert answer is not None
         lists[str(user)] = [str(one.item_id) for one in answer.items]
-    place = folder / algorithm / "bundle"
-    place.parent.mkdir()
-    save_bundle(bundle, place, {"label": algorithm, "metrics": {}, "run_id": ""}, lists)
+    place = folder / "bundle"
+    folder.mkdir()
+    save_bundle(bundle, place, {"label": type(bundle.algorithm).__name__, "metrics": {}, "run_id": ""}, lists)
     run = MlflowClient(uri).create_run("0").info.run_id
-    return model_store.log_version(uri, NAME, place, run_id=run, tags={}).number
+    return model_store.log_version(uri, NAME, place, run_id=run, tags={}, own_modules=own_modules)
 
 
 @pytest.fixture(scope="session")
@@ -88,33 +114,26 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
         store += ["--artifacts-destination", str(folder / "artifacts")]
         command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *store]
-        running.append(Part(command, folder / "mlflow.log").start())
-        wait_for(database.is_up, "PostgreSQL")
-        wait_for(lambda: works(f"{registry}/health"), "MLflow")
-        versions = [registered(registry, folder, name) for name in ("EASE", "ItemKNN")]
-        model_store.set_alias(registry, NAME, "champion", versions[0])
+        mlflow = Part(command, folder / "mlflow.log")
+        running.append(mlflow.start())
         environ = {
             "RECSYS_LAB_REGISTRY_URI": registry,
             "RECSYS_LAB_DATABASE_URL": database.url,
             "RECSYS_LAB_API_KEY": KEY,
             "RECSYS_LAB_POLL_SECONDS": "0.5",
+            "RECSYS_LAB_OWN_MODULES": "tests.service.faulty",
+            "RECSYS_LAB_DRAIN_SECONDS": compose()["services"]["api"]["environment"]["RECSYS_LAB_DRAIN_SECONDS"],
         }
         replicas = [Replica(folder / f"replica{n}", environ) for n in range(2)]
-        running += [one.start() for one in replicas]
-        proxy, status = free_port(), free_port()
-        (folder / "haproxy.cfg").write_text(haproxy_config(replicas, proxy, status))
-        running.append(Part([needed("haproxy"), "-f", str(folder / "haproxy.cfg")], folder / "haproxy.log").start())
+        proxy = Proxy(folder, [one.port for one in replicas])
         bundle = bundle_of("EASE")
-        made = Deployment(
-            url=f"http://127.0.0.1:{proxy}",
-            status=f"127.0.0.1:{status}",
-            registry=registry,
-            database=database,
-            replicas=replicas,
-            users=[str(one) for one in bundle.user_ids],
-            items=[str(one) for one in bundle.item_ids],
-            versions=versions,
-        )
+        users, items = [str(one) for one in bundle.user_ids], [str(one) for one in bundle.item_ids]
+        made = Deployment(folder, proxy, registry, mlflow, database, replicas, environ, users, items, [])
+        wait_for(database.is_up, "PostgreSQL")
+        wait_for(lambda: works(f"{registry}/health"), "MLflow")
+        made.versions += [register(registry, folder / name, bundle_of(name)).number for name in ("EASE", "ItemKNN")]
+        model_store.set_alias(registry, NAME, "champion", made.versions[0])
+        running += [one.start() for one in (*replicas, proxy)]
         made.wait_until_both_answer()
         yield made
     finally:
@@ -122,3 +141,24 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             # a fast shutdown of PostgreSQL is SIGINT
             part.end(signal.SIGINT if isinstance(part, Postgres) else signal.SIGTERM)
         shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def another(deployment: Deployment, tmp_path: Path) -> Iterator[Callable[..., tuple[Replica, str]]]:
+    """Start one more replica with changed settings, behind a proxy of its own; the replica and the proxy's URL."""
+    running: list[Part] = []
+
+    def begin(ready: bool = True, **changes: str) -> tuple[Replica, str]:
+        changed = {f"RECSYS_LAB_{name.upper()}": value for name, value in {"drain_seconds": "0", **changes}.items()}
+        replica = Replica(tmp_path / f"another{len(running)}", {**deployment.environ, **changed})
+        proxy = Proxy(tmp_path, [replica.port])
+        running.extend([replica.start(), proxy.start()])
+        wait_for(replica.is_alive, f"{replica.log} alive")
+        wait_for(lambda: works(f"http://{proxy.status}/healthz"), "HAProxy")
+        if ready:
+            wait_for(lambda: works(f"{proxy.url}/readyz"), f"{replica.log} ready, and HAProxy knows it")
+        return replica, proxy.url
+
+    yield begin
+    for part in reversed(running):
+        part.end()

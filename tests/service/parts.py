@@ -11,9 +11,12 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +43,47 @@ def free_port() -> int:
     return port
 
 
+@dataclass(frozen=True)
+class Got:
+    """An answer."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def ask(url: str, body: Any = None, **headers: str) -> Got:
+    """The answer to a GET, or to a POST of ``body`` (JSON, or bytes as they are); sent with the key unless told."""
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    sent = {"Content-Type": "application/json", "X-API-Key": KEY}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(url, data, {name: value for name, value in sent.items() if value})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return Got(answer.status, answer.headers, answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Got(error.code, error.headers, error.read())
+
+
 def fetch(url: str, body: Any = None) -> Any:
-    """The JSON at ``url``, asked with the key; HTTPError for an error."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"X-API-Key": KEY, "Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read())
+    """The JSON of a good answer."""
+    got = ask(url, body)
+    assert got.status < 400, f"{url}: {got.status} {got.body!r}"
+    return got.json
+
+
+def metric(url: str, line: str) -> float:
+    """A metric with its labels as the server at ``url`` has it now; 0 where it has none yet."""
+    for found in ask(f"{url}/metrics").body.decode().splitlines():
+        name, _, value = found.rpartition(" ")
+        if name == line:
+            return float(value)
+    return 0.0
 
 
 def works(url: str) -> bool:
@@ -84,6 +122,11 @@ class Part:
                 start_new_session=True,
             )
         return self
+
+    def send(self, which: signal.Signals) -> None:
+        """Signal the program and its helpers."""
+        assert self.process is not None
+        os.killpg(self.process.pid, which)
 
     def end(self, how: signal.Signals = signal.SIGTERM, seconds: float = 40.0) -> None:
         """Signal the program, wait for its end, and leave none of its helpers behind."""
@@ -133,15 +176,39 @@ class Replica(Part):
     def is_ready(self) -> bool:
         return works(f"{self.url}/readyz")
 
+    def is_alive(self) -> bool:
+        return works(f"{self.url}/healthz")
+
     def version(self) -> str:
         """The version of the champion that this replica answers with."""
         return str(fetch(f"{self.url}/readyz")["version"])
 
+    def is_stale(self) -> bool:
+        """Whether it says that the registry may know a newer version."""
+        stale: bool = fetch(f"{self.url}/readyz")["stale"]
+        return stale
 
-def haproxy_config(replicas: list[Replica], port: int, status: int) -> str:
+    def lines(self) -> list[dict[str, Any]]:
+        """Its log."""
+        found = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return found
+
+
+class Proxy(Part):
+    """HAProxy with deploy/haproxy.cfg before servers on these ports of this machine."""
+
+    def __init__(self, folder: Path, ports: list[int]) -> None:
+        folder.mkdir(exist_ok=True)
+        port, status = free_port(), free_port()
+        (folder / "haproxy.cfg").write_text(haproxy_config(ports, port, status))
+        super().__init__([needed("haproxy"), "-f", str(folder / "haproxy.cfg")], folder / "haproxy.log")
+        self.url, self.status = f"http://127.0.0.1:{port}", f"127.0.0.1:{status}"
+
+
+def haproxy_config(ports: list[int], port: int, status: int) -> str:
     """deploy/haproxy.cfg, with these servers instead of those found by name, and ports of this machine."""
     text = (DEPLOY / "haproxy.cfg").read_text()
-    servers = "\n".join(f"    server api{n} 127.0.0.1:{one.port}" for n, one in enumerate(replicas))
+    servers = "\n".join(f"    server api{n} 127.0.0.1:{one}" for n, one in enumerate(ports))
     for pattern, value in (
         (r"(?m)^    server-template .*$", servers),
         (r"(?m)^    bind :8080$", f"    bind 127.0.0.1:{port}"),
@@ -154,11 +221,10 @@ def haproxy_config(replicas: list[Replica], port: int, status: int) -> str:
     return text
 
 
-def prometheus_config(targets: list[str]) -> str:
-    """deploy/monitoring/prometheus.yml, with these targets, asked every second."""
+def prometheus_config(targets: list[str], rules: Path) -> str:
+    """deploy/monitoring/prometheus.yml, with these targets and rules, asked every second."""
     text = (DEPLOY / "monitoring" / "prometheus.yml").read_text()
     found = "    static_configs:\n      - {targets: " + json.dumps(targets) + "}\n"
     text, n = re.subn(r"    dns_sd_configs:\n      - .*\n", found, text)
     assert n == 1
-    rules = str(DEPLOY / "monitoring" / "rules.yml")
-    return text.replace("10s", "1s").replace("[rules.yml]", json.dumps([rules]))
+    return text.replace("10s", "1s").replace("[rules.yml]", json.dumps([str(rules)]))

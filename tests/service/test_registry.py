@@ -13,8 +13,9 @@ import pytest
 from recsys_lab.serving import model_store
 from recsys_lab.serving.bundle import load_bundle
 from recsys_lab.serving.model_store import client, rest
-from tests.service.conftest import NAME, registered
+from tests.service.conftest import NAME, register
 from tests.service.parts import Part, free_port, wait_for, works
+from tests.serving.apps import bundle_of
 from tests.serving.test_imports import asked_alone
 
 pytestmark = pytest.mark.service
@@ -31,7 +32,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = Part(command, folder / "log").start()
     try:
         wait_for(lambda: works(f"{uri}/health"), "MLflow")
-        numbers = [registered(uri, folder, name) for name in ("EASE", "ItemKNN")]
+        numbers = [register(uri, folder / name, bundle_of(name)).number for name in ("EASE", "ItemKNN")]
         for number in numbers:
             model_store.set_alias(uri, NAME, "champion", number)
         yield uri

@@ -26,6 +26,7 @@ def test_defaults() -> None:
         "",
     )
     assert (found.host, found.port, found.poll_seconds, found.queue_size) == ("127.0.0.1", 8000, 15.0, 10_000)
+    assert found.drain_seconds == 0.0
     assert (found.api_key, found.ab_share, found.shadow, found.own_modules, found.tracing) == ("", 0.0, False, (), "")
     assert found.bundle_dir == Path("/bundles")
     assert len(found.log_salt) == 32
@@ -44,6 +45,7 @@ def test_defaults() -> None:
         ("HOST", "0.0.0.0", "0.0.0.0"),
         ("PORT", "80", 80),
         ("QUEUE_SIZE", "5", 5),
+        ("DRAIN_SECONDS", "2.5", 2.5),
         ("AB_SHARE", "0.25", 0.25),
         ("SHADOW", "true", True),
         ("OWN_MODULES", "mine, their.module", ("mine", "their.module")),
@@ -71,6 +73,7 @@ def test_every_name(name: str, text: str, value: Any) -> None:
         ("PORT", "80.5"),
         ("PORT", "70000"),
         ("QUEUE_SIZE", "0"),
+        ("DRAIN_SECONDS", "-1"),
         ("AB_SHARE", "1.5"),
         ("SHADOW", "maybe"),
         ("OWN_MODULES", "os;system"),

@@ -1,0 +1,30 @@
+"""An own algorithm with a bug that its first users do not meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from scipy import sparse
+
+from recsys_lab.algorithms.base import Algorithm, Learns
+from recsys_lab.data.interactions import Float32, Int32, Interactions
+
+UNLUCKY = 17  # code of the user for whom it fails
+
+
+@dataclass(kw_only=True, eq=False)
+class Faulty(Algorithm):
+    """The most popular items; an error for one user."""
+
+    learns: ClassVar[Learns] = "popularity"
+
+    def fit(self, train: Interactions) -> Self:
+        self.item_scores_ = train.item_popularity.astype(np.float32)  # (n_items,)
+        return self
+
+    def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
+        if (users == UNLUCKY).any():
+            raise RuntimeError("a detail of the model's inside")
+        return np.tile(self.item_scores_, (len(users), 1))

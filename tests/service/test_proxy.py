@@ -1,0 +1,158 @@
+"""What clients are told through the proxy: keys, rates, sizes, ids, and what comes for what is not right or known."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from recsys_lab.serving.settings import MAX_BODY
+from tests.service.conftest import Deployment
+from tests.service.parts import Proxy, ask, metric, wait_for, works
+
+pytestmark = pytest.mark.service
+
+
+def test_a_key_is_asked_for(deployment: Deployment) -> None:
+    url = f"{deployment.url}/v1/model"
+    for key in ("", "wrong", "key-of-these-test", "key-of-these-tests2"):
+        got = ask(url, X_API_Key=key)
+        assert (got.status, got.headers["www-authenticate"]) == (401, "Bearer"), key
+        assert got.json["request_id"] == got.headers["x-request-id"]
+    assert ask(url).status == 200
+    assert ask(url, X_API_Key="", Authorization="Bearer key-of-these-tests").status == 200
+    assert ask(f"{deployment.url}/readyz", X_API_Key="").status == 200  # probes have none
+
+
+def test_a_key_in_a_file_and_a_rate_for_those_without_one(another: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("the key in the file\n")
+    _, url = another(api_key="", api_key_file=str(tmp_path / "key"))
+    assert ask(f"{url}/v1/model").status == 401  # with the key of the other replicas
+    assert ask(f"{url}/v1/model", X_API_Key="the key in the file").status == 200
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    found: dict[int, int] = {}
+    for _ in range(400):
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        body = answer.read()
+        found[answer.status] = found.get(answer.status, 0) + 1
+    connection.close()
+    assert set(found) == {200, 429}
+    assert 200 <= found[200] < 400  # 300 in 10 s, of which the wait for the replica has used some
+    assert answer.status == 429
+    assert answer.getheader("retry-after") == "10"
+    assert json.loads(body)["status"] == 429
+    assert ask(f"{url}/v1/model", X_API_Key="the key in the file").status == 200  # not limited
+    assert ask(f"{url}/v1/model", X_API_Key="", Authorization="Bearer the key in the file").status == 200
+
+
+def test_metrics_are_not_for_clients(deployment: Deployment) -> None:
+    for path in ("/metrics", "/metrics?x=1", "//metrics", "/metrics/", "/%6detrics", "/x/../metrics"):
+        got = ask(f"{deployment.url}{path}")
+        assert got.status == 404, path
+        assert b"request_seconds" not in got.body
+    assert b"request_seconds_count" in ask(f"{deployment.replicas[0].url}/metrics").body
+    assert b"haproxy_backend_http_responses_total" in ask(f"http://{deployment.proxy.status}/metrics").body
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["with its length", "in chunks"])
+def test_a_body_over_the_limit(deployment: Deployment, declared: bool) -> None:
+    connection = http.client.HTTPConnection(urlsplit(deployment.url).netloc, timeout=20)
+    headers = {"X-API-Key": "key-of-these-tests", "Content-Type": "application/json"}
+    body = b" " * (MAX_BODY + 1)
+    for path in ("/v1/feedback", "/v1/recommendations"):
+        sent: Any = body if declared else (body[at : at + 10_000] for at in range(0, len(body), 10_000))
+        connection.request("POST", path, sent, headers, encode_chunked=not declared)
+        answer = connection.getresponse()
+        assert json.loads(answer.read())["status"] == answer.status == 413
+    connection.request("POST", "/v1/feedback", b"[" + b" " * (MAX_BODY - 2) + b"]", headers)  # the largest body
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["errors"][0]["path"]) == (422, "body")
+    connection.close()
+
+
+def test_a_request_id_is_kept_or_given(deployment: Deployment) -> None:
+    path = f"{deployment.url}/v1/users/{deployment.users[0]}/recommendations"
+    got = ask(path, X_Request_ID="an.id:of-a_client")
+    assert got.headers["x-request-id"] == got.json["request_id"] == "an.id:of-a_client"
+    given = {ask(path, X_Request_ID=unfit).json["request_id"] for unfit in ("", "short", "a b c d e f g", "x" * 101)}
+    assert len(given) == 4
+    assert all(len(one) == 32 for one in given)
+
+
+class _Mirror(BaseHTTPRequestHandler):
+    """Answers with the headers it got."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = json.dumps(list(self.headers.items())).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def mirrored(deployment: Deployment, tmp_path: Path) -> Iterator[str]:
+    """The URL of a proxy before a server that mirrors what it is sent."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Mirror)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    proxy = Proxy(tmp_path, [server.server_address[1]])
+    try:
+        proxy.start()
+        wait_for(lambda: works(f"{proxy.url}/readyz"), "the mirror")
+        yield proxy.url
+    finally:
+        proxy.end()
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+def test_the_proxy_says_whom_it_asks_for(mirrored: str) -> None:
+    names = [(name.lower(), value) for name, value in ask(f"{mirrored}/v1/model").json]
+    assert ("x-forwarded-for", "127.0.0.1") in names
+    names = [(name.lower(), value) for name, value in ask(mirrored, X_Forwarded_For="198.51.100.7").json]
+    # what a client claims stands before what the proxy saw: the last one counts
+    assert [value for name, value in names if name == "x-forwarded-for"][-1].endswith("127.0.0.1")
+
+
+def test_every_case_has_its_answer(deployment: Deployment) -> None:
+    url, user, item = deployment.url, deployment.users[0], deployment.items[0]
+    lists, fold_in = f"{url}/v1/users/{user}/recommendations", f"{url}/v1/recommendations"
+    for path, where in ((f"{lists}?k=0", "query.k"), (f"{lists}?k=many", "query.k"), (f"{lists}?k=101", "query.k")):
+        got = ask(path)
+        assert (got.status, got.json["errors"][0]["path"]) == (422, where)
+    for body, where in ((b"{", "body"), ({"items": [{"item_id": None}]}, "body.items.0.item_id"), (b"\xff", "body")):
+        got = ask(fold_in, body)
+        assert (got.status, got.json["errors"][0]["path"]) == (422, where), body
+    before = sum(metric(one.url, 'fallback_total{reason="unknown_user"}') for one in deployment.replicas)
+    got = ask(f"{url}/v1/users/nobody/recommendations")
+    assert (got.status, got.json["source"], len(got.json["items"])) == (200, "popularity", 10)
+    after = sum(metric(one.url, 'fallback_total{reason="unknown_user"}') for one in deployment.replicas)
+    assert after == before + 1
+    assert ask(f"{url}/v1/users/nobody/recommendations?strict=1").status == 404
+    assert ask(f"{url}/v1/items/nothing/similar").status == 404
+    assert ask(f"{url}/v1/items/{item}/similar").status == 200
+    got = ask(fold_in, {"items": [{"item_id": item}, {"item_id": "nothing"}]})
+    assert (got.status, got.json["source"], got.json["ignored_items"]) == (200, "fold_in", ["nothing"])
+    got = ask(fold_in, {"items": [{"item_id": "nothing"}]})
+    assert (got.status, got.json["source"], got.json["ignored_items"]) == (200, "popularity", ["nothing"])
+    everything = deployment.items[:500]
+    got = ask(fold_in, {"items": [{"item_id": item}], "exclude": everything, "k": 100})
+    assert (got.status, got.json["exhausted"]) == (200, True)
+    assert len(got.json["items"]) < 100
+    got = ask(f"{lists}?genre=of-no-item")
+    assert (got.status, got.json["items"], got.json["exhausted"]) == (200, [], True)

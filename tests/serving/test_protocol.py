@@ -1,0 +1,213 @@
+"""Answers leave in one write, over real sockets; what HTTP says of connections holds as before."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from recsys_lab.serving.protocol import MOST, JoinedWrites, WholeAnswers
+from tests.serving.apps import wait_until
+
+LARGE = 300_000  # bytes, more than MOST
+PIECES = [b"%06d" % n * 4096 for n in range(40)]  # 1 MB in 40 parts
+GOES_ON = threading.Event()
+
+
+async def _app(scope: Any, receive: Any, send: Any) -> None:
+    """Answers of each kind, by path."""
+    assert scope["type"] == "http"
+
+    async def start(status: int = 200, **headers: str) -> None:
+        named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": named})
+
+    async def body(data: bytes, more: bool = False) -> None:
+        await send({"type": "http.response.body", "body": data, "more_body": more})
+
+    path = scope["path"]
+    if path == "/small":
+        await start(content_length="1000")
+        await body(b"s" * 1000)
+    elif path == "/large":
+        await start(content_length=str(LARGE))
+        await body(b"l" * LARGE)
+    elif path == "/close":
+        await start(content_length="5", connection="close")
+        await body(b"close")
+    elif path == "/stream":
+        await start(content_length=str(sum(map(len, PIECES))))
+        for piece in PIECES:
+            await body(piece, more=True)
+        await body(b"")
+    elif path == "/waits":
+        await start(content_length="10")
+        await body(b"first", more=True)
+        await asyncio.to_thread(GOES_ON.wait, 20)
+        await body(b"later")
+    elif path == "/echo":
+        got = b""
+        while True:
+            message = await receive()
+            got += message["body"]
+            if not message["more_body"]:
+                break
+        await start(content_length=str(len(got)))
+        await body(got)
+    elif path == "/half":
+        await start(content_length="10")
+        await body(b"half", more=True)
+        raise RuntimeError("a bug in the middle of an answer")
+    else:
+        raise RuntimeError("a bug before the answer")
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    config = uvicorn.Config(_app, port=0, http=WholeAnswers, lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    wait_until(lambda: server.started)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join(20)
+
+
+def _asked(path: str, method: str = "GET", extra: str = "") -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nHost: here\r\n{extra}\r\n".encode()
+
+
+def _all(connection: socket.socket) -> bytes:
+    """What comes until the other side closes."""
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def test_one_recv_holds_the_head_and_the_body(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        for n in range(300):  # on one connection that is kept
+            connection.sendall(_asked("/small"))
+            got = connection.recv(65_536)
+            assert got.startswith(b"HTTP/1.1 200"), n
+            assert got.endswith(b"\r\n\r\n" + b"s" * 1000), n
+
+
+def test_the_answer_to_head_has_no_body_and_the_connection_goes_on(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        for _ in range(2):
+            connection.sendall(_asked("/small", "HEAD"))
+            got = connection.recv(65_536)
+            assert b"content-length: 1000\r\n" in got
+            assert got.endswith(b"\r\n\r\n")
+
+
+def test_requests_sent_at_once_are_answered_in_their_order(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        body = "Content-Length: 3\r\n\r\n"
+        connection.sendall(
+            _asked("/small") + _asked("/echo", "POST", body)[:-2] + b"abc" + _asked("/small") + _asked("/close")
+        )
+        got = _all(connection)
+    assert got.count(b"HTTP/1.1 200") == 4
+    first, second, third, fourth = got.split(b"HTTP/1.1 200")[1:]
+    assert first.endswith(b"s" * 1000)
+    assert second.endswith(b"\r\n\r\nabc")
+    assert third.endswith(b"s" * 1000)
+    assert fourth.endswith(b"\r\n\r\nclose")
+
+
+def test_bodies_of_any_size_arrive_whole(port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    for path, expected in (("/large", b"l" * LARGE), ("/stream", b"".join(PIECES)), ("/small", b"s" * 1000)):
+        connection.request("GET", path)
+        assert connection.getresponse().read() == expected, path
+    sent = b"".join(PIECES)
+    connection.request("POST", "/echo", sent, {"Expect": "100-continue"})
+    assert connection.getresponse().read() == sent
+    connection.close()
+
+
+def test_a_reader_that_is_slow_holds_the_writer_up_and_gets_all(port: int) -> None:
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(_asked("/stream", extra="Connection: close\r\n"))
+        threading.Event().wait(0.3)
+        assert _all(connection).endswith(b"".join(PIECES))
+
+
+def test_a_stream_does_not_wait_for_its_end(port: int) -> None:
+    GOES_ON.clear()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(_asked("/waits"))
+        assert connection.recv(65_536).endswith(b"\r\n\r\nfirst")
+        GOES_ON.set()
+        assert connection.recv(65_536) == b"later"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "body"),
+    [
+        (_asked("/bug"), b"500", b"Internal Server Error"),
+        (b"no HTTP at all\r\n\r\n", b"400", b"Invalid HTTP request received."),
+        (_asked("/half"), b"200", b"half"),
+        (_asked("/close"), b"200", b"close"),
+        (_asked("/small", extra="Connection: close\r\n"), b"200", b"s" * 1000),
+        (b"GET /small HTTP/1.0\r\n\r\n", b"200", b"s" * 1000),
+    ],
+)
+def test_what_is_written_before_a_close_arrives(port: int, request_: bytes, status: bytes, body: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request_)
+        got = _all(connection)
+    assert got.startswith(b"HTTP/1.1 " + status)
+    assert body in got.partition(b"\r\n\r\n")[2]
+
+
+class _Wire:
+    """Where a transport writes to."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.closed
+        self.written.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+def test_what_is_held_is_bounded_and_goes_out_when_the_loop_turns() -> None:
+    wire = _Wire()
+
+    async def write() -> None:
+        joined = JoinedWrites(wire, asyncio.get_running_loop())  # type: ignore[arg-type]
+        joined.write(b"head")
+        joined.write(b"")
+        joined.write(b"body")
+        assert wire.written == []
+        await asyncio.sleep(0)
+        assert wire.written == [b"headbody"]
+        joined.write(b"head")
+        joined.write(b"x" * MOST)
+        assert wire.written[1:] == [b"head" + b"x" * MOST]
+        joined.write(b"last")
+        joined.close()
+        assert wire.written[2:] == [b"last"]
+        assert joined.is_closing()
+        await asyncio.sleep(0)
+
+    asyncio.run(write())
+    assert wire.closed
