@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from recsys_lab import load_dataset, split
 from recsys_lab.serving import model_store
 from recsys_lab.serving.bundle import make_bundle
+from recsys_lab.serving.model_store.reading import ARTIFACTS
 from tests.service.conftest import NAME, Deployment, register
 from tests.service.faulty import UNLUCKY, Faulty
 from tests.service.parts import ask, metric, wait_for
@@ -56,7 +57,7 @@ def test_a_broken_version_is_not_taken_and_fails_no_request(deployment: Deployme
     rejected = [metric(one.url, REJECTED) for one in deployment.replicas]
     broken = register(deployment.registry, deployment.folder / "Broken", bundle_of("EASE"))
     # mlflow-artifacts:/0/RUN/artifacts/model-1234: where the server keeps it
-    kept = deployment.folder / "artifacts" / broken.source.partition(":/")[2].lstrip("/") / model_store.ARTIFACTS
+    kept = deployment.folder / "artifacts" / broken.source.partition(":/")[2].lstrip("/") / ARTIFACTS
     (file, *_) = sorted(kept.rglob("*.npz"))
     damaged = bytearray(file.read_bytes())
     damaged[len(damaged) // 2] ^= 1
