@@ -50,7 +50,8 @@ def replay(
     lists: list[Row] = []
     events: list[Row] = []
     n_lists = 0
-    for request, user, item, now, taken in _visits(later):
+    for visit, user, item, now, taken in _visits(later):
+        request = f"replay-{champion.version.number}-{visit}"  # of its own in a database with several replays
         asked = UserOptions(k=k, exclude=taken[-MAX_ITEMS:])
         tested = challenger is not None and in_test(user, share)
         shown = challenger if challenger is not None and tested else champion
@@ -75,12 +76,18 @@ def replay(
 
 
 def _visits(later: Interactions) -> Iterator[tuple[str, str, str, float, list[str]]]:
-    """(request id, user, item, Unix seconds, what the user took in earlier visits) of each row, the earliest first."""
+    """(own name, user, item, Unix seconds, what the user took in earlier visits) of each row, the earliest first."""
     if later.timestamps is None:
         raise ValueError("a replay needs the times of the rows; these data have none")
     users, items = later.catalogue.user_ids, later.catalogue.item_ids
     taken: dict[str, list[str]] = {}
     for place in np.argsort(later.timestamps, kind="stable"):
         user, item = str(users[later.users[place]]), str(items[later.items[place]])
-        yield f"replay-{place}", user, item, float(later.timestamps[place]), taken.setdefault(user, [])
+        yield (
+            f"{user}-{item}-{later.timestamps[place]}",
+            user,
+            item,
+            float(later.timestamps[place]),
+            taken.setdefault(user, []),
+        )
         taken[user].append(item)

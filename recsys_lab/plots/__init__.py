@@ -1,6 +1,7 @@
 """Tables in, matplotlib figures out. No figure keeps state, none needs a screen, all look alike."""
 
 from recsys_lab.plots.data import popularity_curve, rating_histogram, split_timeline, timeline, user_activity
+from recsys_lab.plots.drift import drift_curves
 from recsys_lab.plots.models import factor_map, named_bars, principal_plane, weight_map
 from recsys_lab.plots.neural import layer_picture
 from recsys_lab.plots.protocols import model_panels, protocol_dots, share_map, verdict_bars
@@ -14,6 +15,7 @@ from recsys_lab.plots.windows import window_curves
 __all__ = [
     "Plot",
     "critical_difference",
+    "drift_curves",
     "factor_map",
     "layer_picture",
     "leaderboard_dots",

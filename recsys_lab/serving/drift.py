@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from prometheus_client.core import GaugeMetricFamily
@@ -12,6 +12,14 @@ from recsys_lab.data.interactions import Float64
 from recsys_lab.serving.bundle import Bundle
 
 WINDOW = 1000  # lists and users that coverage and drift look back on
+DRIFT = {
+    "distinct_items": "Different items in the last 1000 lists.",
+    "item_coverage": "Share of the items that may be listed, in the last 1000 lists.",
+    "drift_items": "Jensen-Shannon divergence, 0 to 1, of listed items and training rows.",
+    "drift_popularity": "Mean popularity of listed items over that of training rows.",
+    "drift_unknown_users": "Share of the last 1000 asking users that training did not know.",
+    "drift_user_items": "Mean items of the asking known users over the mean of training.",
+}
 
 
 class Drift:
@@ -19,7 +27,7 @@ class Drift:
 
     def __init__(self) -> None:
         self.lists: deque[list[int]] = deque(maxlen=WINDOW)
-        self.users: deque[int] = deque(maxlen=WINDOW)  # items that a user has; -1 for a user unknown to the model
+        self.users: deque[int] = deque(maxlen=WINDOW)  # items that a user has; 0 or -1: unknown to training
         self.bundle: Bundle | None = None
 
     def reset(self, bundle: Bundle) -> None:
@@ -28,28 +36,28 @@ class Drift:
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges, as prometheus_client asks for them."""
-        values = {
-            "distinct_items": ("Different items in the last 1000 lists.", float("nan")),
-            "item_coverage": ("Share of the items that may be listed, in the last 1000 lists.", float("nan")),
-            "drift_items": ("Jensen-Shannon divergence, 0 to 1, of listed items and training rows.", float("nan")),
-            "drift_popularity": ("Mean popularity of listed items over that of training rows.", float("nan")),
-            "drift_unknown_users": ("Share of the last 1000 asking users that training did not know.", float("nan")),
-            "drift_user_items": ("Mean items of the asking known users over the mean of training.", float("nan")),
-        }
-        bundle, lists, users = self.bundle, list(self.lists), np.array(self.users, dtype=np.int64)
-        found: dict[str, float] = {}
-        if bundle is not None and lists:
-            found |= _of_lists(bundle, lists)
-        if bundle is not None and len(users):
-            found["drift_unknown_users"] = float((users < 0).mean())
-            if (users >= 0).any():
-                mean = max(bundle.histories.nnz / max(bundle.n_users, 1), 1e-9)
-                found["drift_user_items"] = float(users[users >= 0].mean() / mean)
-        for name, (text, empty) in values.items():
-            yield GaugeMetricFamily(name, text, value=found.get(name, empty))
+        found = drift_of(self.bundle, list(self.lists), list(self.users)) if self.bundle is not None else {}
+        for name, text in DRIFT.items():
+            yield GaugeMetricFamily(name, text, value=found.get(name, float("nan")))
 
 
-def _of_lists(bundle: Bundle, lists: list[list[int]]) -> dict[str, float]:
+def drift_of(bundle: Bundle, lists: Sequence[Sequence[int]], users: Sequence[int]) -> dict[str, float]:
+    """The values of ``DRIFT`` that can be said: of ``lists`` of item codes, and of what asking ``users`` have.
+
+    ``users``: how many items each has in training; 0 or -1 for one whom training did not know.
+    """
+    found = _of_lists(bundle, lists) if len(lists) else {}
+    sizes = np.array(users, dtype=np.int64)
+    known = sizes > 0
+    if len(sizes):
+        found["drift_unknown_users"] = float((~known).mean())
+    if known.any():
+        trained = np.diff(bundle.histories.indptr)
+        found["drift_user_items"] = float(sizes[known].mean() / max(float(trained[trained > 0].mean()), 1e-9))
+    return found
+
+
+def _of_lists(bundle: Bundle, lists: Sequence[Sequence[int]]) -> dict[str, float]:
     shown = np.bincount(np.array([item for one in lists for item in one], dtype=np.int64), minlength=bundle.n_items)
     popularity: Float64 = bundle.popularity.astype(np.float64)
     found = {

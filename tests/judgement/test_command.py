@@ -103,6 +103,14 @@ def test_rows_that_come_later_as_traffic(tmp_path: Path) -> None:
     assert found.table.loc["lists_with_action", "verdict"] == "better"
 
 
+def test_replays_of_the_same_rows_stand_side_by_side(tmp_path: Path) -> None:
+    later = split(load_dataset("synthetic-small"), "temporal_user", test=0.2).test.select(np.arange(50))
+    database = database_in(tmp_path)
+    for model in (_loaded("EASE", "2", "champion"), _loaded("Random", "1", "champion")):
+        replay(later, database, model)
+    assert [row["n_lists"] for row in database.answering()] == [50, 50]
+
+
 def test_a_shadow_beside_real_lists(tmp_path: Path) -> None:
     later = split(load_dataset("synthetic-small"), "temporal_user", test=0.2).test
     database = database_in(tmp_path)
