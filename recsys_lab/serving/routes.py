@@ -21,6 +21,7 @@ from recsys_lab.serving.schemas import (
     PageOptions,
     ProblemOut,
     SimilarOptions,
+    SimilarOut,
     UserOptions,
     UsersOut,
 )
@@ -93,7 +94,7 @@ async def fold_in(request: Request, asked: FoldIn) -> Response:
 
 @router.get(
     "/items/{item_id:path}/similar",
-    responses={200: {"model": ItemsOut}, **_problems(404)},
+    responses={200: {"model": SimilarOut}, **_problems(404)},
     openapi_extra=documented(SimilarOptions),
 )
 async def similar(request: Request, item_id: ItemId) -> Response:

@@ -14,7 +14,12 @@ Role: TypeAlias = Literal["champion", "challenger"]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value  # in JSON 7.0 is an integer
+
+
 def _text(value: Any) -> Any:
+    value = _whole(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if isinstance(value, str) and _CONTROL.search(value):
@@ -22,14 +27,19 @@ def _text(value: Any) -> Any:
     return value
 
 
-Id = Annotated[str, Field(min_length=1, max_length=MAX_ID, examples=["42"]), BeforeValidator(_text, str | int)]
+_ID_TEXT = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00-\x1f\x7f]+$")]  # as it is described
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID, examples=["42"]), BeforeValidator(_text, _ID_TEXT | int)]
 Ids = Annotated[list[Id], Field(max_length=MAX_ITEMS)]
-K = Annotated[int, Field(ge=1, le=MAX_K, description="length of the list")]
+_K = Annotated[int, Field(ge=1, le=MAX_K)]  # as it is described
+K = Annotated[_K, Field(description="length of the list"), BeforeValidator(_whole, _K)]
 Genre = Annotated[str, Field(max_length=MAX_ID)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_IN_JSON = ConfigDict(strict=True)  # false is no rating and "5" is no length; a query string has text only
 
 
 class ListOptions(_Strict):
@@ -42,6 +52,9 @@ class ListOptions(_Strict):
     explain: bool = Field(default=False, description="say which items of the user speak for each item")
 
 
+_SOME_IDS = Annotated[str, Field(max_length=MAX_ID, pattern=r"^[^\x00-\x1f\x7f]*$")]  # as it is described
+
+
 def _separate(values: Any) -> Any:
     return [part for value in values for part in str(value).split(",") if part] if isinstance(values, list) else values
 
@@ -49,7 +62,7 @@ def _separate(values: Any) -> Any:
 class UserOptions(ListOptions):
     """What can be asked of a user's list."""
 
-    exclude: Annotated[Ids, BeforeValidator(_separate, list[str])] = Field(
+    exclude: Annotated[Ids, BeforeValidator(_separate, list[_SOME_IDS])] = Field(
         default=[], description="items to leave out; repeat it, or put commas between ids"
     )
     exclude_seen: bool = Field(default=True, description="leave out what the user has")
@@ -74,12 +87,16 @@ class PageOptions(_Strict):
 class Rated(_Strict):
     """An item somebody has."""
 
+    model_config = _IN_JSON
+
     item_id: Id
     rating: float | None = Field(default=None, ge=-1e6, le=1e6, allow_inf_nan=False, description="default: a usual one")
 
 
 class FoldIn(ListOptions):
     """A list for somebody who has these items, known to the model or not."""
+
+    model_config = _IN_JSON
 
     items: list[Rated] = Field(min_length=1, max_length=MAX_ITEMS)
     user_id: Id | None = Field(default=None, description="a known user, who has these items too")
@@ -141,6 +158,13 @@ class ItemsOut(TypedDict):
 
     items: list[ItemOut]
     total: int
+
+
+class SimilarOut(TypedDict):
+    """The items most like an item, and which model says so."""
+
+    model: ModelOut
+    items: list[ListedOut]
 
 
 class UserOut(TypedDict):
