@@ -18,8 +18,9 @@ from recsys_lab.serving.middleware import Around
 from recsys_lab.serving.models import Models
 from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.openapi import describe
+from recsys_lab.serving.plain import add_routes
 from recsys_lab.serving.reload import Watcher
-from recsys_lab.serving.routes import answer, router, service_of
+from recsys_lab.serving.routes import answer, plain, router, service_of
 from recsys_lab.serving.service import Service
 from recsys_lab.serving.settings import HEALTH, METRICS, READY, Settings
 from recsys_lab.serving.storage import Database
@@ -61,7 +62,8 @@ def create_app(settings: Settings) -> FastAPI:
         setattr(app.state, name, part)
     app.state.monitoring, app.state.settings = monitoring, settings
     add_error_handlers(app)
-    app.include_router(router)
+    add_routes(app, plain)
+    add_routes(app, router)
     _add_probes(app)
     _add_pages(app)
     describe(app)

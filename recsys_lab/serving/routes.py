@@ -11,6 +11,7 @@ from recsys_lab.serving import searches
 from recsys_lab.serving.arms import pick
 from recsys_lab.serving.errors import CONTENT_TYPE, Problem
 from recsys_lab.serving.models import Loaded
+from recsys_lab.serving.plain import ID_PATTERN, PlainRoute
 from recsys_lab.serving.queries import documented, read
 from recsys_lab.serving.schemas import (
     AcceptedOut,
@@ -28,7 +29,7 @@ from recsys_lab.serving.schemas import (
 from recsys_lab.serving.service import Service
 from recsys_lab.serving.settings import MAX_ID
 
-UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00-\x1f\x7f]+$")]
+UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=ID_PATTERN)]
 ItemId = UserId
 
 
@@ -46,6 +47,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 router = APIRouter(prefix="/v1", responses=_problems(), tags=["v1"])
+plain = APIRouter(prefix="/v1", responses=_problems(), tags=["v1"], route_class=PlainRoute)
 
 
 def service_of(request: Request) -> Service:
@@ -58,7 +60,7 @@ def answer(body: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status, media_type="application/json")
 
 
-@router.get(
+@plain.get(
     "/users/{user_id:path}/recommendations",
     responses={200: {"model": ListOut}, **_problems(404)},
     openapi_extra=documented(UserOptions),
@@ -70,7 +72,7 @@ async def recommend(request: Request, user_id: UserId) -> Response:
     return answer(await service_of(request).for_user(user_id, asked, scope["request_id"], scope["facts"]))
 
 
-@router.get(
+@plain.get(
     "/users/{user_id:path}/items",
     responses={200: {"model": ItemsOut}, **_problems(404)},
     openapi_extra=documented(PageOptions),
@@ -92,7 +94,7 @@ async def fold_in(request: Request, asked: FoldIn) -> Response:
     return answer(await service_of(request).fold_in(asked, scope["request_id"], scope["facts"]))
 
 
-@router.get(
+@plain.get(
     "/items/{item_id:path}/similar",
     responses={200: {"model": SimilarOut}, **_problems(404)},
     openapi_extra=documented(SimilarOptions),
@@ -103,14 +105,14 @@ async def similar(request: Request, item_id: ItemId) -> Response:
     return answer(await service_of(request).similar(item_id, asked.k, asked.model))
 
 
-@router.get("/items", responses={200: {"model": ItemsOut}}, openapi_extra=documented(PageOptions))
+@plain.get("/items", responses={200: {"model": ItemsOut}}, openapi_extra=documented(PageOptions))
 async def find_items(request: Request) -> Response:
     """Items by title or id, the most popular first."""
     asked = read(PageOptions, request)
     return answer(searches.find_items(_champion(request).recommender, asked))
 
 
-@router.get("/users", responses={200: {"model": UsersOut}}, openapi_extra=documented(PageOptions))
+@plain.get("/users", responses={200: {"model": UsersOut}}, openapi_extra=documented(PageOptions))
 async def find_users(request: Request) -> Response:
     """Users by id."""
     asked = read(PageOptions, request)
@@ -123,7 +125,7 @@ async def feedback(request: Request, events: Events) -> Response:
     return answer({"accepted": service_of(request).take(events)}, 202)
 
 
-@router.get("/model", responses={200: {"description": "The champion, and the challenger where there is one"}})
+@plain.get("/model", responses={200: {"description": "The champion, and the challenger where there is one"}})
 async def model(request: Request) -> Response:
     """Which models answer: version, run, metrics, what they can do, since when."""
     service = service_of(request)
