@@ -23,6 +23,8 @@ N_CHUNKS = 64  # slices of the order, each solved by one thread
 
 def spread(loads: Any, n_parts: int = N_CHUNKS) -> Int64:
     """An order of rows in which heavy and light ones alternate: static slices of it cost about the same."""
+    if len(loads) < 2:
+        return np.arange(len(loads))
     heaviest_first = np.argsort(-np.asarray(loads), kind="stable")
     return np.concatenate([heaviest_first[start::n_parts] for start in range(n_parts)])
 

@@ -76,11 +76,15 @@ class IALS(Algorithm):
 
     def _system(self, rows: sparse.csr_matrix) -> System:
         """What the systems of all rows have that no epoch changes: pointers, entries, ridge and order."""
-        weights = self._confidences(rows)
-        load = np.add.reduceat(np.append(weights, 0), rows.indptr[:-1]) * (np.diff(rows.indptr) > 0)
+        weights, lengths = self._confidences(rows), np.diff(rows.indptr)
+        load = (
+            np.add.reduceat(np.append(weights, 0), rows.indptr[:-1]) * (lengths > 0)
+            if self.confidence
+            else lengths.astype(np.float32)
+        )
         ridge = self.regularization * (load + self.unobserved_weight * rows.shape[1]) ** self.regularization_exponent
         entries = rows.indices, weights, weights  # an observed pair is pulled to 1
-        return rows.indptr, entries, ridge.astype(np.float32), spread(np.diff(rows.indptr))
+        return rows.indptr, entries, ridge.astype(np.float32), spread(lengths)
 
     def _solve(self, system: System, fixed: Float32, out: Float32) -> None:
         """Solve ``out`` (n_rows, n_factors) in place, given the factors of the other side."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import njit
 
 from recsys_lab.data.interactions import Bool, Float32, Int32, Int64
+
+SHORT = 128  # k up to which every item of a list is compared with every other
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +36,11 @@ class RankedLists:
                 f"{n} users need items and scores of one shape ({n}, k); "
                 f"found {self.items.shape} and {self.scores.shape}"
             )
-        self._check_users()
-        self._check_items()
-        self._check_scores()
+        if n > 1:
+            self._check_users()
+        if self.k > SHORT or not _sound(self.items, self.scores):  # what is not sound is named by the checks
+            self._check_items()
+            self._check_scores()
 
     def _check_users(self) -> None:
         known = self.users[self.users >= 0]
@@ -89,3 +95,24 @@ class RankedLists:
 
     def __repr__(self) -> str:
         return f"RankedLists({len(self):,} users, k = {self.k})"
+
+
+@njit(cache=True)
+def _sound(items: Any, scores: Any) -> bool:
+    """Whether items (n, k) are codes, different in a row, fills at its end, and scores finite and never rising."""
+    n, k = items.shape
+    for row in range(n):
+        for place in range(k):
+            item = items[row, place]
+            if item < -1:
+                return False
+            if item == -1:
+                continue
+            if not np.isfinite(scores[row, place]):
+                return False
+            if place and (items[row, place - 1] < 0 or scores[row, place] > scores[row, place - 1]):
+                return False
+            for before in range(place):
+                if items[row, before] == item:
+                    return False
+    return True

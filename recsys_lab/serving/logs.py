@@ -44,7 +44,10 @@ def set_up(stream: Any = None) -> None:
 def log(message: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
     """One line; ``error`` adds its traceback."""
     if LOGGER.isEnabledFor(level):
-        LOGGER.log(level, message, extra={"fields": fields}, exc_info=error)
+        raised = (type(error), error, error.__traceback__) if error is not None else None
+        record = logging.LogRecord(LOGGER.name, level, "", 0, message, (), raised)  # nobody reads from which line
+        record.fields = fields
+        LOGGER.handle(record)
 
 
 def hashed(user_id: str, salt: str) -> str:

@@ -5,7 +5,8 @@ A route takes ``read(Options, request)`` and documents itself with ``openapi_ext
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -13,12 +14,18 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 T = TypeVar("T", bound=BaseModel)
+SHORT = 100  # bytes of a query string that is remembered
 
 
 def read(schema: type[T], request: Request) -> T:
     """The options in the query string. RequestValidationError names those that are not right."""
+    query = request.scope["query_string"]
+    return cast(T, _remembered(schema, query) if len(query) <= SHORT else _parsed(schema, query))
+
+
+def _parsed(schema: type[BaseModel], query: bytes) -> BaseModel:
     given: dict[str, Any] = {}
-    for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True):
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         if name in _lists(schema):
             given.setdefault(name, []).append(value)
         else:
@@ -28,6 +35,9 @@ def read(schema: type[T], request: Request) -> T:
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError([{**one, "loc": ("query", *one["loc"])} for one in found]) from None
+
+
+_remembered = lru_cache(maxsize=512)(_parsed)  # clients ask the same few things; the options cannot be changed
 
 
 def documented(schema: type[BaseModel]) -> dict[str, Any]:

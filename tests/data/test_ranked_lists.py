@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from recsys_lab.data.ranked_lists import RankedLists
+from recsys_lab.data.interactions import Float32, Int32
+from recsys_lab.data.ranked_lists import SHORT, RankedLists, _sound
 
 INF = np.inf
 
@@ -45,3 +51,31 @@ def test_what_is_wrong_names_user_and_item(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         lists(users, items, scores)
+
+
+@given(
+    hnp.arrays(np.int32, (2, 4), elements=st.integers(-2, 5)),
+    hnp.arrays(np.float32, (2, 4), elements=st.sampled_from([-np.inf, -1.0, 0.0, 1.0, np.inf, np.nan])),
+)
+def test_the_quick_look_refuses_what_the_checks_name_and_nothing_else(items: Int32, scores: Float32) -> None:
+    lists = object.__new__(RankedLists)
+    for name, value in (("users", np.arange(2, dtype=np.int32)), ("items", items), ("scores", scores)):
+        object.__setattr__(lists, name, value)
+    try:
+        lists._check_items()
+        lists._check_scores()
+        expected = True
+    except ValueError:
+        expected = False
+    assert _sound(items, scores) == expected
+    with nullcontext() if expected else pytest.raises(ValueError, match=r"user|items"):
+        RankedLists(lists.users, items, scores)
+
+
+def test_long_lists_are_checked_too() -> None:
+    items = np.arange(SHORT + 1, dtype=np.int32)[None]
+    scores = -items.astype(np.float32)
+    assert RankedLists(np.zeros(1, np.int32), items, scores).k == SHORT + 1
+    items[0, -1] = 3
+    with pytest.raises(ValueError, match="listed twice"):
+        RankedLists(np.zeros(1, np.int32), items, scores)
