@@ -9,12 +9,14 @@ from recsys_lab.plots.ranks import critical_difference
 from recsys_lab.plots.results import leaderboard_dots, loss_curves, parameter_curve, trade_off
 from recsys_lab.plots.searches import search_curves
 from recsys_lab.plots.segments import segment_dots
+from recsys_lab.plots.served import difference_dots, rank_changes
 from recsys_lab.plots.style import Plot, to_png, to_svg
 from recsys_lab.plots.windows import window_curves
 
 __all__ = [
     "Plot",
     "critical_difference",
+    "difference_dots",
     "drift_curves",
     "factor_map",
     "layer_picture",
@@ -26,6 +28,7 @@ __all__ = [
     "popularity_curve",
     "principal_plane",
     "protocol_dots",
+    "rank_changes",
     "rating_histogram",
     "search_curves",
     "segment_dots",

@@ -23,6 +23,7 @@ EXPECTED = {
     "13_neural",
     "20_leaderboard",
     "30_does_offline_evaluation_tell_the_truth",
+    "40_promote_and_serve",
     "41_drift",
 }
 MAX_CELLS, MAX_LINES, MAX_BYTES, MAX_OUTPUT = 15, 12, 60_000, 2_000

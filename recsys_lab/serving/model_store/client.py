@@ -31,7 +31,7 @@ def _client(uri: str) -> Any:
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
-    for noisy in ("mlflow.store.db.utils", "alembic"):
+    for noisy in ("mlflow.store.db.utils", "mlflow.utils.uv_utils", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
