@@ -72,7 +72,13 @@ class Shadow:
             row = impression_row(request_id, "shadow", now, user_id, loaded.version, answer.source, items)
             self.feedback.add("impression", [row])
         except Exception as error:  # nobody waits for this thread
-            log("the challenger failed in the shadow", level=logging.ERROR, error=error, request_id=request_id)
+            log(
+                "the challenger failed in the shadow",
+                level=logging.ERROR,
+                error=error,
+                hide=[user_id],
+                request_id=request_id,
+            )
         finally:
             self._running -= 1
 

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 CONTENT_TYPE = "application/problem+json"
+LONGEST_PATH = 200  # characters of a field's path that are given back: the name of an unknown field may be a megabyte
 
 
 class Problem(Exception):
@@ -59,7 +60,7 @@ def _fault(one: Mapping[str, Any]) -> dict[str, str]:
     if one["type"] == "json_invalid":
         place = f" at character {one['loc'][1]}" if len(one["loc"]) > 1 else ""
         return {"path": "body", "message": f"no JSON{place}"}
-    return {"path": ".".join(map(str, one["loc"])), "message": one["msg"]}
+    return {"path": ".".join(map(str, one["loc"]))[:LONGEST_PATH], "message": one["msg"]}
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+import re
 import sys
 import time
+from collections.abc import Collection
 from typing import Any
 
 import orjson
 
+HIDDEN = "hidden"  # among the facts of a request: the user's id, which is never logged
 LOGGER = logging.getLogger("recsys_lab.serving")
 
 
@@ -26,8 +30,11 @@ class JsonLines(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+            line["traceback"] = without(self.formatException(record.exc_info), getattr(record, "hide", ()))
+        try:
+            return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:  # half of a surrogate pair, in what somebody sent
+            return json.dumps(line, default=str)
 
 
 def set_up(stream: Any = None) -> None:
@@ -41,13 +48,30 @@ def set_up(stream: Any = None) -> None:
     logging.getLogger("uvicorn").setLevel(logging.INFO)
 
 
-def log(message: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
-    """One line; ``error`` adds its traceback."""
+def log(
+    message: str,
+    *,
+    level: int = logging.INFO,
+    error: BaseException | None = None,
+    hide: Collection[str] = (),
+    **fields: Any,
+) -> None:
+    """One line; ``error`` adds its traceback, in which the texts to ``hide`` are left out."""
     if LOGGER.isEnabledFor(level):
         raised = (type(error), error, error.__traceback__) if error is not None else None
         record = logging.LogRecord(LOGGER.name, level, "", 0, message, (), raised)  # nobody reads from which line
-        record.fields = fields
+        record.fields, record.hide = fields, hide
         LOGGER.handle(record)
+
+
+def without(traceback: str, hide: Collection[str]) -> str:
+    """``traceback`` with "[user]" for each whole word to ``hide``; places in files are kept."""
+    words = [re.escape(word) for word in sorted(hide, key=len, reverse=True) if word]
+    if not words:
+        return traceback
+    found = re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)")
+    lines = traceback.split("\n")
+    return "\n".join(line if line.startswith('  File "') else found.sub("[user]", line) for line in lines)
 
 
 def hashed(user_id: str, salt: str) -> str:

@@ -7,13 +7,12 @@ import logging
 import re
 import time
 import uuid
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recsys_lab.serving.errors import CONTENT_TYPE, problem_body
-from recsys_lab.serving.logs import log
+from recsys_lab.serving.logs import HIDDEN, log
 from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.settings import HEALTH, MAX_BODY, METRICS, READY
 from recsys_lab.serving.tracing import Tracer
@@ -48,8 +47,7 @@ class Around:
         started = time.perf_counter()
         headers = dict(scope["headers"])
         scope["request_id"] = request_id = _request_id(headers)
-        facts: dict[str, Any] = {}
-        scope["facts"] = facts
+        scope["facts"] = {}
         status = 0
         guarded = scope["path"].startswith("/v1/")
 
@@ -82,7 +80,7 @@ class Around:
         seconds = time.perf_counter() - started
         self.monitoring.request(route, status, seconds)
         if bug is not None or status >= 400 or route not in _QUIET:
-            _log(route, scope["method"], status, seconds, request_id, facts, bug)
+            _log(route, scope, status, seconds, bug)
 
 
 _LIMIT = f"the body is larger than {MAX_BODY:,} bytes; send less at a time"
@@ -110,7 +108,9 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
 
 
 def _has_key(headers: dict[bytes, bytes], key: bytes) -> bool:
-    given = headers.get(b"x-api-key") or headers.get(b"authorization", b"").removeprefix(b"Bearer ")
+    """In a time that does not depend on how much of the key is right."""
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    given = headers.get(b"x-api-key") or (token.strip() if scheme.lower() == b"bearer" else b"")
     return hmac.compare_digest(given, key)
 
 
@@ -128,23 +128,18 @@ async def _refuse(send: Send, status: int, detail: str, request_id: str) -> None
     await send({"type": "http.response.body", "body": body})
 
 
-def _log(
-    route: str,
-    method: str,
-    status: int,
-    seconds: float,
-    request_id: str,
-    facts: dict[str, Any],
-    bug: BaseException | None,
-) -> None:
+def _log(route: str, scope: Scope, status: int, seconds: float, bug: BaseException | None) -> None:
+    facts = scope["facts"]
+    hide = {facts.pop(HIDDEN, ""), scope.get("path_params", {}).get("user_id", "")}
     level = logging.ERROR if status >= 500 and status != 503 else logging.WARNING if status >= 400 else logging.INFO
     log(
         "request" if bug is None else f"unhandled {type(bug).__name__}",
         level=level,
         error=bug,
-        request_id=request_id,
+        hide=hide,
+        request_id=scope["request_id"],
         route=route,
-        method=method,
+        method=scope["method"],
         status=status,
         ms=round(seconds * 1000, 2),
         **facts,

@@ -83,10 +83,10 @@ def open_model(role: Role, version: Version, folder: Path, own_modules: tuple[st
 
 def _try_out(recommender: Recommender, manifest: dict[str, Any]) -> None:
     """Ask for the lists that the manifest says must come out, with reasons, so that compiled loops are ready too."""
-    for expected in manifest["smoke"]:
+    for number, expected in enumerate(manifest["smoke"], 1):  # ids of users would stand in the log
         answer = recommender.recommend(expected["user"], max(len(expected["items"]), 1), explain=True)
         found = [str(one.item_id) for one in answer.items] if answer else []
         if found != [str(item) for item in expected["items"]]:
-            raise ValueError(f"user {expected['user']!r}: the list is {found[:5]}, expected {expected['items'][:5]}")
+            raise ValueError(f"trial user {number}: the list is {found[:5]}, expected {expected['items'][:5]}")
         if answer and not np.isfinite([one.score for one in answer.items]).all():
-            raise ValueError(f"user {expected['user']!r}: a score is not finite")
+            raise ValueError(f"trial user {number}: a score is not finite")

@@ -12,7 +12,7 @@ from typing import Any
 from recsys_lab.serving.arms import Shadow, pick, users_list
 from recsys_lab.serving.errors import Problem
 from recsys_lab.serving.feedback import Feedback
-from recsys_lab.serving.logs import hashed, log
+from recsys_lab.serving.logs import HIDDEN, hashed, log
 from recsys_lab.serving.models import Loaded, Models
 from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.recommender import Answer, Listed
@@ -35,7 +35,7 @@ class Service:
     async def for_user(self, user_id: str, asked: UserOptions, request_id: str, facts: Facts) -> dict[str, Any]:
         """The list of a user; popular items for an unknown one, or 404 when that was asked for."""
         loaded = pick(self.settings, self.models, asked.model, user_id)
-        facts["user"] = hashed(user_id, self.settings.log_salt)
+        self._note_user(user_id, facts)
         code = loaded.recommender.user_codes.get(user_id)
         if code is None and asked.strict:
             raise Problem(404, "the model does not know this user; without strict=1 popular items come")
@@ -52,7 +52,7 @@ class Service:
         """A list for somebody who has the given items."""
         loaded = pick(self.settings, self.models, asked.model, asked.user_id)
         if asked.user_id is not None:
-            facts["user"] = hashed(asked.user_id, self.settings.log_salt)
+            self._note_user(asked.user_id, facts)
         ask = partial(
             loaded.recommender.fold_in,
             {one.item_id: one.rating for one in asked.items},
@@ -103,6 +103,10 @@ class Service:
             answer = ask()
         self.monitoring.scored(loaded.role, time.perf_counter() - started)
         return answer
+
+    def _note_user(self, user_id: str, facts: Facts) -> None:
+        """The log has the hash; the id goes along so that no traceback shows it."""
+        facts["user"], facts[HIDDEN] = hashed(user_id, self.settings.log_salt), user_id
 
     def _shown(
         self, loaded: Loaded, answer: Answer, reason: str, user_id: str | None, request_id: str, facts: Facts

@@ -20,6 +20,7 @@ MAX_EVENTS = 1000  # of one feedback request
 POOL_FROM = 10_000  # items from which scores are computed in the thread pool, so that the event loop stays free
 
 _ELSEWHERE = {"DATABASE_URL_FILE", "LOG_SALT_FILE"}  # read by deploy/entrypoint.sh
+_PASSWORD = re.compile(r"([^:/@]+:)[^/@]+@")  # of an address
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 T = TypeVar("T")
 
@@ -28,9 +29,9 @@ T = TypeVar("T")
 class Settings:
     """What a replica is told. ``from_environment`` names the variable of each field."""
 
-    registry_uri: str  # of MLflow: http://host:5000 or sqlite:////path/mlflow.db
+    registry_uri: str = field(repr=False)  # of MLflow: http://host:5000 or sqlite:////path/mlflow.db
     bundle_dir: Path  # last good copies of the models, and feedback that no database took
-    database_url: str  # of SQLAlchemy, for impressions and feedback
+    database_url: str = field(repr=False)  # of SQLAlchemy, for impressions and feedback
     model: str = "recommender"
     alias: str = "champion"
     challenger: str = "challenger"
@@ -65,7 +66,8 @@ class Settings:
             try:
                 return convert(given)
             except ValueError:
-                raise ValueError(f"{PREFIX}{name} is {given!r}; right would be {right}") from None
+                shown = _PASSWORD.sub(r"\1***@", given)
+                raise ValueError(f"{PREFIX}{name} is {shown!r}; right would be {right}") from None
 
         found = cls(
             registry_uri=read("REGISTRY_URI", "", _uri, "http://host:5000 or sqlite:////path/mlflow.db"),

@@ -13,7 +13,7 @@ from recsys_lab.serving.copies import Copies
 from recsys_lab.serving.model_store import Version
 from tests.service.parts import KEY, Replica, wait_for
 from tests.serving.apps import bundle_of
-from tests.serving.described import app_to_describe, examples, without_lifespan
+from tests.serving.described import app_to_describe, examples
 
 schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis: make setup-dev")
 pytestmark = pytest.mark.service
@@ -45,7 +45,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         replica.end()
 
 
-SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", without_lifespan(app_to_describe(Path())))
+SCHEMA = schemathesis.openapi.from_dict(app_to_describe(Path()).openapi())
 
 
 @SCHEMA.parametrize()

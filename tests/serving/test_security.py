@@ -1,0 +1,234 @@
+"""What somebody who means harm may send, and what they must not get: keys, files, names, other people's ids."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from recsys_lab.serving.logs import JsonLines, without
+from recsys_lab.serving.recommender import Recommender
+from recsys_lab.serving.settings import Settings
+from tests.serving.apps import Registry, Start, app_of, bundle_of, wait_until
+from tests.serving.test_settings import LEAST
+
+USER, ITEM = str(bundle_of().user_ids[3]), str(bundle_of().item_ids[5])
+LIST = f"/v1/users/{USER}/recommendations"
+JSON = {"content-type": "application/json"}
+ONE = b'"items": [{"item_id": "1"}]'
+MARK = "qqmark"  # in a request, and in the name of nothing that a request may open
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Authorization": "bearer key"}, 200),  # RFC 9110: the scheme's case does not matter
+        ({"Authorization": "key"}, 401),
+        ({"Authorization": "Basic key"}, 401),
+        ({"Authorization": "Bearer"}, 401),
+        ({"X-API-Key": ""}, 401),
+        ({"X-API-Key": "ke"}, 401),
+        ({"X-API-Key": "key2"}, 401),
+        ({"X-API-Key": "wrong", "Authorization": "Bearer key"}, 401),
+    ],
+)
+def test_only_the_key_opens(registry: Registry, start: Start, headers: dict[str, str], status: int) -> None:
+    registry.add(bundle_of(), "champion")
+    assert start(api_key="key").get("/v1/model", headers=headers).status_code == status
+
+
+def test_no_way_round_the_key(registry: Registry, start: Start) -> None:
+    registry.add(bundle_of(), "champion")
+    client = start(api_key="key")
+    paths = [
+        "//v1/model",
+        "/V1/model",
+        "/v1/../v1/model",
+        "/v1%2fmodel",
+        "/v1/model/",
+        "/static/../v1/model",
+        "/v1;/model",
+    ]
+    for path in paths:
+        assert client.get(path).status_code in (401, 404), path
+    assert client.post("/v1/feedback", content=b"[" * 10**6).status_code == 401  # refused before it is read
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"items": [{"item_id": "\\ud800"}]}',  # half of a surrogate pair
+        b'{"\\ud800": 1, ' + ONE + b"}",
+        b'{"genre": "\\udfff", ' + ONE + b"}",
+        b'{"user_id": "a\\u0000b", ' + ONE + b"}",
+        b'{"items": [{"item_id": ' + b"9" * 5000 + b"}]}",  # more digits than Python reads
+        b'{"items": [{"item_id": "1", "rating": ' + b"9" * 400 + b"}]}",
+        b'{"items": [{"item_id": 1e999}]}',
+        b'{"items": [{"item_id": "1", "rating": -Infinity}]}',
+        b'{"k": ' + b"9" * 400 + b", " + ONE + b"}",
+        b'{"items":' * 50_000 + b"1" + b"}" * 50_000,
+        b'{"' + b"x" * 900_000 + b'": 1, ' + ONE + b"}",
+        b"{" + b",".join(b'"%d%s": 1' % (n, b"x" * 30_000) for n in range(30)) + b"}",
+    ],
+)
+def test_a_hostile_body_gets_a_short_422(client: TestClient, body: bytes) -> None:
+    got = client.post("/v1/recommendations", content=body, headers=JSON)
+    assert got.status_code == 422
+    assert got.headers["content-type"] == "application/problem+json"
+    assert len(got.content) < 12_000  # what was sent is not sent back
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_a_form_of_another_site_is_no_feedback(client: TestClient, kind: str) -> None:
+    """A browser sends these kinds across sites without asking; JSON it asks about first, and gets no leave."""
+    body = json.dumps([{"event_id": "1", "user_id": USER, "item_id": ITEM, "event": "like"}])
+    assert client.post("/v1/feedback", content=body, headers={"content-type": kind}).status_code == 422
+    asked = client.options(
+        "/v1/feedback", headers={"Origin": "http://evil.test", "Access-Control-Request-Method": "POST"}
+    )
+    assert asked.status_code == 405
+    assert "access-control-allow-origin" not in asked.headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "%00",
+        "a%00b",
+        "..%2f..%2fsettings.py",
+        "%5c..%5csettings.py",
+        "%2e%2e%2fapp.py",
+        "/etc/passwd",
+        "a" * 300,
+        "a/" * 999,
+    ],
+)
+def test_static_files_are_those_of_the_page_only(client: TestClient, path: str) -> None:
+    assert client.get(f"/static/{path}").status_code == 404
+
+
+@pytest.fixture
+def opened() -> Any:
+    """What this process opens whose name has the mark; hooks cannot be taken back, so it is told when to listen."""
+    found: list[str] = []
+    listening = [True]
+
+    def hook(event: str, given: Any) -> None:
+        if listening[0] and event.split(".")[0] in (
+            "open",
+            "os",
+            "socket",
+            "sqlite3",
+            "import",
+            "subprocess",
+            "shutil",
+        ):
+            found.extend(f"{event} {one}" for one in given if isinstance(one, str | bytes) and MARK in str(one))
+
+    sys.addaudithook(hook)
+    yield found
+    listening[0] = False
+
+
+def test_nothing_of_a_request_reaches_the_registry_or_the_disk(
+    registry: Registry, client: TestClient, opened: list[str]
+) -> None:
+    asked = registry.asked
+    name = f"..%2F..%2F{MARK}"
+    paths = [
+        f"users/{name}/recommendations",
+        f"users/{name}/items",
+        f"items/{name}/similar",
+        f"users?q={name}",
+        f"items?q={name}",
+    ]
+    for path in [*(f"/v1/{one}" for one in paths), f"/{name}", f"/static/other/{MARK[:3]}", f"{LIST}?genre={name}"]:
+        assert client.get(path).status_code in (200, 404)
+    for option in ("model", "alias", "version", "run", "path", "registry_uri"):
+        assert client.get(f"{LIST}?{option}={name}").status_code == 422
+        body = json.dumps({"items": [{"item_id": MARK}], option: MARK})
+        assert client.post("/v1/recommendations", content=body, headers=JSON).status_code == 422
+    event = {"event_id": MARK, "user_id": MARK, "item_id": MARK, "event": "like", "request_id": f"../{MARK}"}
+    assert client.post("/v1/feedback", json=[event]).status_code == 202
+    wait_until(lambda: not app_of(client).state.feedback.queues["event"])
+    assert registry.asked == asked
+    assert [one for one in opened if "sqlite3" not in one] == []
+
+
+def _lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [JsonLines().format(record) for record in caplog.records]
+
+
+@pytest.mark.parametrize("user", ["anna-42", "7", "a b/ü"])
+def test_no_traceback_shows_whose_list_it_was(
+    registry: Registry, start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, user: str
+) -> None:
+    registry.add(bundle_of(), "champion")
+    client = start()
+
+    def broken(*_: object, **__: object) -> Any:
+        try:
+            raise KeyError(user)
+        except KeyError as error:
+            raise RuntimeError(f"no row of {user!r} among 77 rows") from error
+
+    caplog.clear()
+    for method in ("recommend", "popular", "fold_in"):
+        monkeypatch.setattr(Recommender, method, broken)
+    monkeypatch.setattr("recsys_lab.serving.searches.items_of_user", broken)
+    codes = app_of(client).state.models.champion.recommender.user_codes
+    monkeypatch.setitem(codes, user, 0)
+    assert client.get(f"/v1/users/{user}/recommendations").status_code == 500
+    assert client.get(f"/v1/users/{user}/items").status_code == 500
+    assert client.post("/v1/recommendations", json={"items": [{"item_id": ITEM}], "user_id": user}).status_code == 500
+    tracebacks = [json.loads(line)["traceback"] for line in _lines(caplog) if '"traceback"' in line]
+    assert len(tracebacks) == 3
+    for text in tracebacks:
+        assert "no row of '[user]' among 77 rows" in text
+        assert "KeyError: '[user]'" in text
+        assert "recsys_lab" in text  # the places are kept
+    if len(user) > 1:
+        assert user not in "".join(_lines(caplog))
+
+
+def test_a_version_that_fails_its_trial_names_no_user(
+    registry: Registry, client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.clear()
+    registry.add(bundle_of("ItemKNN"), "champion", smoke={f"secret-{USER}": ["no such item"]})
+    app_of(client).state.watcher.check()
+    text = "".join(_lines(caplog))
+    assert "trial user 1: the list is" in text
+    assert "secret-" not in text
+
+
+def test_words_are_left_out_of_tracebacks_and_places_stay() -> None:
+    text = 'Traceback:\n  File "/srv/7/app.py", line 7, in ask\n    rows[7]\nKeyError: 7 of 77, x7'
+    assert without(text, {"7", ""}) == (
+        'Traceback:\n  File "/srv/7/app.py", line 7, in ask\n    rows[[user]]\nKeyError: [user] of 77, x7'
+    )
+
+
+def test_half_a_character_in_a_message_is_logged_too() -> None:
+    record = logging.LogRecord("x", logging.ERROR, "f", 1, "got \ud800", None, None)
+    assert json.loads(JsonLines().format(record))["message"] == "got \ud800"
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Settings.from_environment({**LEAST, "RECSYS_LAB_DATABASE_URL": "postgresql:me:secret@host/db"})]
+)
+def test_no_password_in_an_error(make: Callable[[], Settings]) -> None:
+    with pytest.raises(ValueError, match=r"\*\*\*@host") as caught:
+        make()
+    assert "secret" not in str(caught.value)
+    given = {
+        **LEAST,
+        "RECSYS_LAB_DATABASE_URL": "postgresql+psycopg://me:secret@host/db",
+        "RECSYS_LAB_API_KEY": "secret",
+    }
+    assert "secret" not in repr(Settings.from_environment(given))
