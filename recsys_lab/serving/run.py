@@ -50,6 +50,7 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
         host=settings.host,
         port=settings.port,
         http=WholeAnswers,
+        loop="auto",  # uvloop where it is installed
         ws="none",
         log_config=None,
         access_log=False,

@@ -7,6 +7,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -211,3 +212,27 @@ def test_what_is_held_is_bounded_and_goes_out_when_the_loop_turns() -> None:
 
     asyncio.run(write())
     assert wire.closed
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        _asked("/small", extra=f"X-Large: {'x' * 400_000}\r\n"),
+        f"GET /{'x' * 400_000}".encode(),
+        b"GET /small HTTP/1.1\r\n" + b"X: y\r\n" * 70_000 + b"\r\n",
+        _asked("/echo", "POST", "Transfer-Encoding: chunked\r\n") + b"1\r\nx\r\n0\r\n" + b"X: y\r\n" * 70_000 + b"\r\n",
+    ],
+)
+def test_what_is_none_of_the_body_is_bounded(port: int, request_: bytes) -> None:
+    got = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, suppress(ConnectionError):
+        connection.sendall(request_)
+        got = connection.recv(65_536)
+    assert got == b"" or got.startswith(b"HTTP/1.1 400")  # the refusal is lost where the system resets first
+
+
+def test_requests_may_have_large_heads_one_after_the_other(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        for _ in range(4):
+            connection.sendall(_asked("/small", extra=f"X-Large: {'x' * 50_000}\r\n"))
+            assert connection.recv(65_536).endswith(b"s" * 1000)
