@@ -145,6 +145,19 @@ def test_a_replica_answers_on_until_everybody_knows_that_it_ends() -> None:
     assert float(kubernetes("ConfigMap")["data"]["RECSYS_LAB_DRAIN_SECONDS"]) >= 5  # until each node has heard
 
 
+def test_the_pages_name_the_bounds_of_the_proxy() -> None:
+    serving, operations = ((ROOT / "docs" / f"{name}.md").read_text() for name in ("serving", "operations"))
+    (wait,) = re.findall(r"timeout queue (\d+)ms", haproxy())
+    (most,) = re.findall(r"rise 1 maxconn (\d+)", haproxy())
+    assert f"after {wait} ms in its queue" in serving
+    assert f"lets {most} requests" in operations
+    assert f"at most {wait} ms, then answers 503" in operations
+    (size,) = re.findall(r"tune.bufsize (\d+)", haproxy())
+    assert f"over {int(size) // 1024} KB is not kept" in serving
+    (rate,) = re.findall(r"sc_http_req_rate\(0\) gt (\d+)", haproxy())
+    assert f"may make {rate} requests" in operations
+
+
 def test_secrets_are_references() -> None:
     for one in container()["env"]:
         assert "valueFrom" in one or one["name"].endswith("_FILE"), one

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -88,12 +90,19 @@ def test_a_request_id_is_kept_or_given(deployment: Deployment) -> None:
 
 
 class _Mirror(BaseHTTPRequestHandler):
-    """Answers with the headers it got."""
+    """Answers with the headers, or the length of the body, that it got."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        body = json.dumps(list(self.headers.items())).encode()
+        self._answer(list(self.headers.items()))
+
+    def do_POST(self) -> None:
+        n_bytes = len(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer(n_bytes)
+
+    def _answer(self, found: Any) -> None:
+        body = json.dumps(found).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -103,28 +112,58 @@ class _Mirror(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def mirrored(deployment: Deployment, tmp_path: Path) -> Iterator[str]:
-    """The URL of a proxy before a server that mirrors what it is sent."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Mirror)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    proxy = Proxy(tmp_path, [server.server_address[1]])
+class _Dying(_Mirror):
+    """Closes the connection when it has read a POST, as a process that is killed."""
+
+    n_died = 0
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        _Dying.n_died += 1
+        self.close_connection = True
+
+
+@contextmanager
+def _proxied(folder: Path, *handlers: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The URL of a proxy before servers with these handlers."""
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), one) for one in handlers]
+    threads = [threading.Thread(target=one.serve_forever) for one in servers]
+    proxy = Proxy(folder, [int(one.server_address[1]) for one in servers])
     try:
+        for thread in threads:
+            thread.start()
         proxy.start()
-        wait_for(lambda: works(f"{proxy.url}/readyz"), "the mirror")
+        wait_for(lambda: works(f"{proxy.url}/readyz"), "the proxy's servers")
         yield proxy.url
     finally:
         proxy.end()
-        server.shutdown()
-        thread.join(10)
-        server.server_close()
+        for server, thread in zip(servers, threads, strict=True):
+            server.shutdown()
+            thread.join(10)
+            server.server_close()
 
 
-def test_the_proxy_says_whom_it_asks_for(mirrored: str) -> None:
-    names = [(name.lower(), value) for name, value in ask(f"{mirrored}/v1/model").json]
-    assert ("x-forwarded-for", "127.0.0.1") in names
-    names = [(name.lower(), value) for name, value in ask(mirrored, X_Forwarded_For="198.51.100.7").json]
+@pytest.mark.parametrize("size", [10, 1_000, 30_000])
+def test_a_request_whose_replica_dies_is_asked_again_at_another(tmp_path: Path, size: int) -> None:
+    died = _Dying.n_died
+    with _proxied(tmp_path, _Dying, _Mirror) as url:
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=10) as client:
+                head = f"POST /v1/feedback HTTP/1.1\r\nHost: x\r\nX-API-Key: k\r\nContent-Length: {size}\r\n\r\n"
+                client.sendall(head.encode())
+                threading.Event().wait(0.01)  # the body comes in a packet of its own, as from most clients
+                client.sendall(b"x" * size)
+                got = client.recv(65_536)
+                assert got.startswith(b"HTTP/1.1 200"), got
+                assert got.endswith(f"\r\n\r\n{size}".encode())
+    assert _Dying.n_died >= died + 5
+
+
+def test_the_proxy_says_whom_it_asks_for(tmp_path: Path) -> None:
+    with _proxied(tmp_path, _Mirror) as url:
+        names = [(name.lower(), value) for name, value in ask(f"{url}/v1/model").json]
+        assert ("x-forwarded-for", "127.0.0.1") in names
+        names = [(name.lower(), value) for name, value in ask(url, X_Forwarded_For="198.51.100.7").json]
     # what a client claims stands before what the proxy saw: the last one counts
     assert [value for name, value in names if name == "x-forwarded-for"][-1].endswith("127.0.0.1")
 
