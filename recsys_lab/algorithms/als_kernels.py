@@ -165,19 +165,21 @@ def _add_outer(rows: Any, weights: Any, first: int, system: Any) -> None:
     """system += Σ weight y yᵀ over the columns from ``first`` on, lower triangle, four rows at a time."""
     n, size, place = len(rows), len(system), 0
     while place + 4 <= n:
-        a, b, c, d = rows[place], rows[place + 1], rows[place + 2], rows[place + 3]
+        # cut here: a sum of two numbers as an index could be negative, and the test for it takes the vector registers
+        a, b, c, d = rows[place, first:], rows[place + 1, first:], rows[place + 2, first:], rows[place + 3, first:]
         for i in range(size):
-            va, vb = weights[place] * a[first + i], weights[place + 1] * b[first + i]
-            vc, vd = weights[place + 2] * c[first + i], weights[place + 3] * d[first + i]
+            va, vb = weights[place] * a[i], weights[place + 1] * b[i]
+            vc, vd = weights[place + 2] * c[i], weights[place + 3] * d[i]
             mine = system[i]
             for j in range(i + 1):
-                mine[j] += (va * a[first + j] + vb * b[first + j]) + (vc * c[first + j] + vd * d[first + j])
+                mine[j] += (va * a[j] + vb * b[j]) + (vc * c[j] + vd * d[j])
         place += 4
     for last in range(place, n):
+        row = rows[last, first:]
         for i in range(size):
-            value = weights[last] * rows[last, first + i]
+            value = weights[last] * row[i]
             for j in range(i + 1):
-                system[i, j] += value * rows[last, first + j]
+                system[i, j] += value * row[j]
 
 
 @njit(cache=True, fastmath=_FAST)

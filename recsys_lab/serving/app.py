@@ -9,6 +9,8 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
 from recsys_lab import __version__
 from recsys_lab.serving.arms import no_model
@@ -27,6 +29,14 @@ from recsys_lab.serving.storage import Database
 from recsys_lab.serving.tracing import Tracer
 
 STATIC = Path(__file__).with_name("static")
+
+
+class App(FastAPI):
+    """FastAPI without the telemetry of its own, which looks at the environment at every request: spans are ours."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await Starlette.__call__(self, scope, receive, send)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -50,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         feedback.close()
         tracer.close()
 
-    app = FastAPI(
+    app = App(
         title="recsys_lab",
         version=__version__,
         lifespan=lifespan,
