@@ -26,6 +26,7 @@ from recsys_lab.tracking.store import (
     tracking_uri,
 )
 from recsys_lab.tracking.trial_runs import (
+    SEGMENTS,
     Outcome,
     begin_trial,
     fail_trial,
@@ -38,6 +39,7 @@ from recsys_lab.tracking.trial_runs import (
 
 __all__ = [
     "NOTEBOOK",
+    "SEGMENTS",
     "TRIAL",
     "Outcome",
     "Recipe",
