@@ -25,7 +25,7 @@ else
   PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 endif
 
-.PHONY: help compare test test-slow test-service service-tools peers lint lab ui serve leaderboard published bench bench-serving simulation notebooks-refresh docs setup setup-dev setup-extras clean
+.PHONY: help compare test test-slow test-service audit service-tools peers lint lab ui serve leaderboard published bench bench-serving simulation notebooks-refresh docs setup setup-dev setup-extras clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ test-slow: $(DEV_STAMP)  ## the tests that take minutes: error rates of the stat
 
 test-service: $(DEV_STAMP)  ## the service with its real parts: HAProxy, PostgreSQL, MLflow, Prometheus, two replicas
 	$(BIN)/python -m pytest -m service tests/service $(ARGS)
+
+audit: $(DEV_STAMP)  ## look up known vulnerabilities of the pinned packages (needs a network; the rest is in make test)
+	$(BIN)/python -m tests.audit
 
 service-tools:  ## install the system packages that test-service and tests/deploy need (Debian, as root)
 	apt-get install -y --no-install-recommends haproxy prometheus postgresql buildah podman runc skopeo docker-compose chromium
