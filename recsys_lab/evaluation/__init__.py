@@ -8,10 +8,12 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from recsys_lab.data.interactions import Int32
 from recsys_lab.evaluation.candidates import GivenCandidates, resolve_candidates
 from recsys_lab.evaluation.conventions import by_convention
 from recsys_lab.evaluation.cost import Cost, PeakMemory
@@ -111,7 +113,7 @@ def _evaluate_ranking(
         fit_s = _fit(algorithm, split) if fit else math.nan
         ranked = rank_users(algorithm, split, protocol, relevant, batch_size)
     cost = Cost(fit_s, 1000 * ranked.seconds / max(len(relevant.users), 1), memory.rise_mb)
-    return measure(
+    found = measure(
         ranked.lists,
         split,
         protocol,
@@ -121,6 +123,21 @@ def _evaluate_ranking(
         algorithm=type(algorithm).__name__,
         parameters=plain_parameters(algorithm),
     )
+    return replace(found, warnings=(*found.warnings, *_unused_histories(algorithm, split, relevant.users)))
+
+
+def _unused_histories(algorithm: Algorithm, split: Split, users: Int32) -> list[str]:
+    """What to know of a model that cannot fold in, where people without training rows are served by their history."""
+    if algorithm.serves_new_users or algorithm.learns == "truth":
+        return []
+    given = (split.train.user_activity[users] == 0) & (split.history.user_activity[users] > 0)
+    if not given.any():
+        return []
+    return [
+        f"{type(algorithm).__name__} cannot fold in: {int(given.sum()):,} of {len(users):,} test users have no "
+        "training row, and their history is not used for them; right would be a model that serves new users "
+        "(recsys-lab algorithms), or a split that trains on every user"
+    ]
 
 
 def _evaluate_ratings(algorithm: Algorithm, split: Split, fallback: Fallback, fit: bool) -> Evaluation:

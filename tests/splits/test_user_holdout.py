@@ -119,3 +119,16 @@ def test_what_is_wrong_is_said(options, message, data):
         split(data, "user_holdout", **options)
     with pytest.raises(ValueError, match="order 'time' needs timestamps"):
         split(replace(data, timestamps=None), "user_holdout", order="time")
+
+
+def test_a_model_that_cannot_fold_in_is_named(data: Interactions) -> None:
+    held_out = split(data, "user_holdout", test=0.2)
+    n_users = len(np.unique(held_out.test.users))
+    with pytest.warns(UserWarning, match=rf"BPR cannot fold in: {n_users} of {n_users} test users have no training"):
+        found = evaluate(make_algorithm("BPR", n_epochs=1, n_factors=4), held_out)
+    assert sum("cannot fold in" in note for note in found.warnings) == 1
+    for name, parts in (("EASE", held_out), ("BPR", split(data, "temporal_user")), ("BPR", split(data, "cold_users"))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = evaluate(make_algorithm(name), parts)
+        assert not any("cannot fold in" in note for note in found.warnings), name
