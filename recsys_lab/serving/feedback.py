@@ -92,13 +92,22 @@ class Feedback:
                     return
                 if self._write_once():
                     wait = 0.1
+                    if self._may_gather():
+                        self._more.set()
+                        break
                 elif self._stop.wait(wait):
                     threading.Event().wait(0.2)
                 else:
                     wait = min(2 * wait, LONGEST_WAIT)
-            self._forget_spooled()
+            else:
+                self._forget_spooled()
             if self._stop.is_set() and not any(self.queues.values()):
                 return
+
+    def _may_gather(self) -> bool:
+        """Whether few rows wait, and may wait for more: a transaction costs as much as many rows."""
+        few = 0 < max(len(queue) for queue in self.queues.values()) < BATCH
+        return few and not self._spooled and not self._stop.is_set()
 
     def _write_once(self) -> bool:
         """Write one batch of each kind; False when the database does not answer."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from fastapi.testclient import TestClient
 from recsys_lab import make_algorithm, read_interactions
 from recsys_lab.cli import main
 from recsys_lab.serving.export import export_feedback
-from recsys_lab.serving.storage import Database
+from recsys_lab.serving.storage import Database, Kind, Row
 from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, wait_until
 
 USER = str(bundle_of().user_ids[3])
@@ -176,3 +178,24 @@ def test_feedback_becomes_data(client: TestClient, tmp_path: Path, monkeypatch: 
 def test_another_kind_of_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"right would be sqlite:///\.\.\. or postgresql"):
         Database("mysql://localhost/x")
+
+
+def test_rows_that_come_one_by_one_are_written_together(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    write = Database.write
+
+    def counted(self: Database, kind: Kind, rows: Sequence[Row]) -> None:
+        sizes.append(len(rows))
+        write(self, kind, rows)
+
+    monkeypatch.setattr(Database, "write", counted)
+    feedback = app_of(client).state.feedback
+    for n in range(100):
+        event = {"event_id": str(n), "user_id": USER, "item_id": "5", "event": "view", "request_id": None, "ts": n}
+        assert feedback.add("event", [event])
+        threading.Event().wait(0.005)  # slower than a transaction, so that each would find one row
+    wait_until(lambda: len(_rows(tmp_path)) == 100)
+    assert sum(sizes) == 100
+    assert len([size for size in sizes if size]) <= 25
