@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from recsys_lab.serving.recommender import Recommender
 from recsys_lab.serving.storage import Database
 from tests.deploy.files import compose
 from tests.service.load import Load
-from tests.service.parts import KEY, Part, Postgres, Proxy, Replica, free_port, needed, wait_for, works
+from tests.service.parts import KEY, Part, Postgres, Proxy, Registry, Replica, needed, wait_for, works
 from tests.serving.apps import bundle_of
 
 NAME = "recommender"
@@ -40,7 +39,7 @@ class Deployment:
     folder: Path
     proxy: Proxy
     registry: str
-    mlflow: Part
+    mlflow: Registry
     database: Postgres
     replicas: list[Replica]
     environ: dict[str, str]  # of the replicas
@@ -108,13 +107,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     try:
         database = Postgres(place, folder / "postgres.log")
         running.append(database.start())
-        port = free_port()
-        registry = f"http://127.0.0.1:{port}"
-        # the server hands the artifacts out itself, as in the stack and in Kubernetes (mlflow-artifacts:)
-        store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-        store += ["--artifacts-destination", str(folder / "artifacts")]
-        command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *store]
-        mlflow = Part(command, folder / "mlflow.log")
+        mlflow = Registry(folder)
+        registry = mlflow.url
         running.append(mlflow.start())
         environ = {
             "RECSYS_LAB_REGISTRY_URI": registry,
@@ -130,7 +124,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         users, items = [str(one) for one in bundle.user_ids], [str(one) for one in bundle.item_ids]
         made = Deployment(folder, proxy, registry, mlflow, database, replicas, environ, users, items, [])
         wait_for(database.is_up, "PostgreSQL")
-        wait_for(lambda: works(f"{registry}/health"), "MLflow")
+        wait_for(mlflow.is_up, "MLflow")
         made.versions += [register(registry, folder / name, bundle_of(name)).number for name in ("EASE", "ItemKNN")]
         model_store.set_alias(registry, NAME, "champion", made.versions[0])
         running += [one.start() for one in (*replicas, proxy)]

@@ -162,6 +162,22 @@ class Postgres(Part):
         return subprocess.run(asked, check=False).returncode == 0
 
 
+class Registry(Part):
+    """MLflow's server, which hands the artifacts out itself, as in the stack and in Kubernetes (mlflow-artifacts:)."""
+
+    def __init__(self, folder: Path) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+        store += ["--artifacts-destination", str(folder / "artifacts")]
+        command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *store]
+        # eight more processes that a registry has no use for, each of which loads MLflow
+        super().__init__(command, folder / "mlflow.log", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+
+    def is_up(self) -> bool:
+        return works(f"{self.url}/health")
+
+
 class Replica(Part):
     """One process of the service, started as a user does."""
 

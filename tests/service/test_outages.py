@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.service.conftest import Deployment
-from tests.service.parts import ask, fetch, metric, wait_for, works
+from tests.service.parts import ask, fetch, metric, wait_for
 
 pytestmark = pytest.mark.service
 
@@ -47,7 +47,7 @@ def test_without_a_registry_lists_go_on_and_a_restart_takes_the_copy_on_disk(dep
             load.wait(len(load.times) + 300)
         finally:
             deployment.mlflow.start()
-        wait_for(lambda: works(f"{deployment.registry}/health"), "MLflow")
+        wait_for(deployment.mlflow.is_up, "MLflow")
         wait_for(lambda: _all_stale(deployment, False), "the registry's word again", 60)
     assert load.failed == []
     assert load.versions == {before}

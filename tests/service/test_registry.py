@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import filecmp
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from recsys_lab.serving import model_store
 from recsys_lab.serving.bundle import load_bundle
 from recsys_lab.serving.model_store import client, rest
 from tests.service.conftest import NAME, register
-from tests.service.parts import Part, free_port, wait_for, works
+from tests.service.parts import Registry, wait_for
 from tests.serving.apps import bundle_of
 from tests.serving.test_imports import asked_alone
 
@@ -25,13 +24,11 @@ pytestmark = pytest.mark.service
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that hands its artifacts out itself; two versions, the second is the champion."""
     folder = tmp_path_factory.mktemp("registry")
-    port = free_port()
-    uri = f"http://127.0.0.1:{port}"
-    store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files")]
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *store]
-    server = Part(command, folder / "log").start()
+    server = Registry(folder)
+    uri = server.url
+    server.start()
     try:
-        wait_for(lambda: works(f"{uri}/health"), "MLflow")
+        wait_for(server.is_up, "MLflow")
         numbers = [register(uri, folder / name, bundle_of(name)).number for name in ("EASE", "ItemKNN")]
         for number in numbers:
             model_store.set_alias(uri, NAME, "champion", number)
