@@ -81,6 +81,8 @@ def promote(
     before = model_store.version_of(uri, name, alias)
     model_store.set_alias(uri, name, alias, version.number)
     say(f"  {name} version {version.number} is the {alias} now" + (f" (before: {before.number})" if before else ""))
+    if own:
+        say(f"  a service takes it when told to trust its module: RECSYS_LAB_OWN_MODULES={own[0]} recsys-lab serve")
     return Promotion(choice, version, alias, before.number if before else "", n_compared)
 
 

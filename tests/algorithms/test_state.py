@@ -89,7 +89,7 @@ def test_what_is_no_data_is_refused_with_its_place(tmp_path: Path) -> None:
 
 def test_a_class_outside_the_package_must_be_named(tmp_path: Path) -> None:
     state.save_algorithm(Constant(value=2.0).fit(None), tmp_path / "saved")
-    with pytest.raises(ValueError, match="own_modules if you trust it"):
+    with pytest.raises(ValueError, match="RECSYS_LAB_OWN_MODULES="):
         state.load_algorithm(tmp_path / "saved")
     loaded = state.load_algorithm(tmp_path / "saved", own_modules=[Constant.__module__])
     assert isinstance(loaded, Constant)

@@ -113,8 +113,10 @@ def test_the_logged_model_answers_as_mlflow_serves_it(experiment: Experiment) ->
 
 
 def test_an_own_algorithm_is_promoted_too(experiment: Experiment) -> None:
-    done = promote(experiment, run="Cosine", name="own", say=lambda line: None)
+    said: list[str] = []
+    done = promote(experiment, run="Cosine", name="own", say=said.append)
     assert done.version.tags["algorithm"] == "own_for_promotion:Cosine"
+    assert "RECSYS_LAB_OWN_MODULES=own_for_promotion recsys-lab serve" in said[-1]
 
 
 def test_a_tuned_winner_is_promoted_as_it_was_found(home: Path, tmp_path: Path) -> None:

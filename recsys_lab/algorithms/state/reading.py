@@ -27,7 +27,10 @@ class Source:
         """The class "module:Class"; ValueError for a module that may not be imported."""
         module, _, qualified = name.partition(":")
         if module.split(".")[0] != PACKAGE and module not in self.own_modules:
-            raise ValueError(f"the saved algorithm wants {name!r}; name its module in own_modules if you trust it")
+            raise ValueError(
+                f"the saved algorithm wants {name!r}; if you trust its module, give own_modules=[{module!r}], "
+                f"or to a service RECSYS_LAB_OWN_MODULES={module}"
+            )
         found: Any = import_module(module)
         for part in qualified.split("."):
             found = getattr(found, part)
