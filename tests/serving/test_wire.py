@@ -61,14 +61,20 @@ def _status(answer: bytes) -> int:
     ("data", "status"),
     [
         (HEAD + END, 200),
-        (b"GET http://elsewhere/v1/model HTTP/1.1\r\nHost: x\r\n" + END, 404),  # no proxy for other hosts
+        (b"GET http://elsewhere/v1/model HTTP/1.1\r\nHost: x\r\n" + END, 401),  # no proxy, and no way round the key
+        (b"GET //elsewhere/v1/model HTTP/1.1\r\nHost: x\r\n" + END, 404),
+        (b"GET /v1/users/\xff\xfe/items HTTP/1.1\r\nHost: x\r\n" + END, 400),
+        (b"GET /a\x00b HTTP/1.1\r\nHost: x\r\n" + END, 400),
+        (b"GET http://[::1/ HTTP/1.1\r\nHost: x\r\n" + END, 400),
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n" + END, 404),
+        (b"CONNECT elsewhere:443 HTTP/1.1\r\nHost: x\r\n" + END, 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
         (HEAD.replace(KEY.encode(), KEY.encode("latin-1")) + END, 401),
         (HEAD.replace(KEY.encode(), b"\xff" * 5000) + END, 401),
         (HEAD + b"X-Null: a\x00b\r\n" + END, 400),
         (HEAD + b"Bad Name: x\r\n" + END, 400),
         (HEAD + b"X-Big: " + b"x" * 200_000 + b"\r\n" + END, 400),
         (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n" + END, 400),
-        (b"GET /v1/model HTTP/1.1\r\n" + END, 400),  # without Host
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),  # TLS
         (POST + b"Content-Length: 2\r\nContent-Length: 3\r\n" + END + b"[]", 400),
         (POST + b"Content-Length: +2\r\n" + END + b"[]", 400),
@@ -76,7 +82,9 @@ def _status(answer: bytes) -> int:
         (POST + b"Content-Length: 0x2\r\n" + END + b"[]", 400),
         (POST + b"Content-Length: " + b"9" * 30 + b"\r\n" + END + b"[]", 400),
         (POST + b"Content-Length: 99999999\r\n" + END + b"[]", 413),
-        (POST + b"Transfer-Encoding: gzip, chunked\r\n" + END + b"0\r\n\r\n", 400),
+        (POST + b"Transfer-Encoding: gzip, chunked\r\n" + END + b"0\r\n\r\n", 422),  # an empty body
+        (POST + b"Transfer-Encoding: chunked, gzip\r\n" + END + b"0\r\n\r\n", 400),
+        (POST + b"Transfer-Encoding: xchunked\r\n" + END + b"0\r\n\r\n", 400),
         (POST + b"Transfer-Encoding: chunked\r\n" + END + b"zz\r\n[]\r\n0\r\n\r\n", 400),
         (
             POST
