@@ -25,7 +25,7 @@ else
   PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 endif
 
-.PHONY: help compare test test-slow test-service audit service-tools peers lint lab ui serve leaderboard published bench bench-serving simulation notebooks-refresh docs setup setup-dev setup-extras clean
+.PHONY: help compare test test-slow test-service audit service-tools image image-base peers lint lab ui serve leaderboard published bench bench-serving simulation notebooks-refresh docs setup setup-dev setup-extras clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,7 +60,13 @@ audit: $(DEV_STAMP)  ## look up known vulnerabilities of the pinned packages (ne
 	$(BIN)/python -m tests.audit
 
 service-tools:  ## install the system packages that test-service and tests/deploy need (Debian, as root)
-	apt-get install -y --no-install-recommends haproxy prometheus postgresql buildah podman runc skopeo docker-compose chromium
+	apt-get install -y --no-install-recommends haproxy prometheus postgresql buildah podman runc catatonit skopeo docker-compose mmdebstrap chromium
+
+image:  ## build the image of the service (BASE=... where python:3.12-slim-bookworm cannot be pulled; docs/operations.md)
+	deploy/build.sh api recsys_lab-api:0.1.0 $(if $(BASE),--build-arg BASE=$(BASE)) $(ARGS)
+
+image-base:  ## make a base image from Debian's packages, without an image registry (as root)
+	deploy/base.sh
 
 peers: $(DEV_STAMP)  ## install the libraries whose metric definitions are compared, each in its own environment, and test
 	$(BIN)/python -m benchmarks.peers ranx rectools recommenders lenskit recbole

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from recsys_lab.serving.settings import Settings
 
 SERVING = ("promote", "rollback", "serve", "export-feedback", "judge")  # the commands of this file
-NEEDED = ("RECSYS_LAB_REGISTRY_URI", "RECSYS_LAB_BUNDLE_DIR", "RECSYS_LAB_DATABASE_URL")
+NEEDED = ("RECSYS_LAB_REGISTRY_URI", "RECSYS_LAB_BUNDLE_DIR")  # without defaults of their own
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -136,9 +136,7 @@ def _settings(changes: dict[str, str | None]) -> tuple[Settings, bool]:
     if not all(environ.get(name) for name in NEEDED):
         from recsys_lab import tracking
 
-        home = tracking.home()
-        values = (tracking.tracking_uri(), str(home / "serving"), f"sqlite:///{home / 'feedback.db'}")
-        defaults = dict(zip(NEEDED, values, strict=True))
+        defaults = dict(zip(NEEDED, (tracking.tracking_uri(), str(tracking.home() / "serving")), strict=True))
     settings = Settings.from_environment(environ, defaults)
     return settings, not environ.get(NEEDED[0]) and settings.registry_uri.startswith("sqlite:")
 

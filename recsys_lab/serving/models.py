@@ -75,9 +75,15 @@ class Models:
 
 def open_model(role: Role, version: Version, folder: Path, own_modules: tuple[str, ...]) -> Loaded:
     """The bundle in ``folder``, loaded and tried. Raises what is wrong with it."""
-    bundle, manifest = load_bundle(folder, own_modules=own_modules)
-    recommender = Recommender(bundle)
-    _try_out(recommender, manifest)
+    try:
+        bundle, manifest = load_bundle(folder, own_modules=own_modules)
+        recommender = Recommender(bundle)
+        _try_out(recommender, manifest)
+    except ModuleNotFoundError as error:
+        right = "install it, in an image by its build argument EXTRAS (docs/operations.md)"
+        raise ImportError(
+            f"the model needs the package {error.name}, which is not here; right would be to {right}"
+        ) from error
     return Loaded(role, version, recommender, manifest, time.time())
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import socket
 import threading
 import time
@@ -43,6 +45,8 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
     from recsys_lab.serving.protocol import WholeAnswers
 
     set_up()
+    if settings.kernels and (writable := os.environ.get("NUMBA_CACHE_DIR")):
+        shutil.copytree(settings.kernels, writable, dirs_exist_ok=True)  # Numba does not read where it cannot write
     app = create_app(settings)
     app.state.watcher.after_loading = give_back
     config = uvicorn.Config(

@@ -17,9 +17,9 @@ MAX_ID = 200  # characters of an id
 MAX_K = 100
 MAX_ITEMS = 500  # of a fold-in, and of exclude
 MAX_EVENTS = 1000  # of one feedback request
+SECRETS = ("API_KEY", "DATABASE_URL", "LOG_SALT")  # NAME_FILE may name a file that holds the value of NAME
 POOL_FROM = 10_000  # items from which scores are computed in the thread pool, so that the event loop stays free
 
-_ELSEWHERE = {"DATABASE_URL_FILE", "LOG_SALT_FILE"}  # read by deploy/entrypoint.sh
 _PASSWORD = re.compile(r"([^:/@]+:)[^/@]+@")  # of an address
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class Settings:
 
     registry_uri: str = field(repr=False)  # of MLflow: http://host:5000 or sqlite:////path/mlflow.db
     bundle_dir: Path  # last good copies of the models, and feedback that no database took
-    database_url: str = field(repr=False)  # of SQLAlchemy, for impressions and feedback
+    database_url: str = field(repr=False)  # of SQLAlchemy; default: feedback.db beside bundle_dir
     model: str = "recommender"
     alias: str = "champion"
     challenger: str = "challenger"
@@ -46,6 +46,7 @@ class Settings:
     shadow: bool = False  # the challenger answers too, unseen
     own_modules: tuple[str, ...] = ()  # modules of own algorithms that a bundle may name
     log_salt: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    kernels: str = ""  # a folder of compiled kernels, copied to NUMBA_CACHE_DIR at the start
     tracing: str = ""  # "console", or the URL of an OTLP collector
 
     @classmethod
@@ -54,7 +55,8 @@ class Settings:
 
         ValueError, naming the variable, for a value that is not right and for a name that is a misspelt one.
         """
-        names: set[str] = set()
+        names = {f"{name}_FILE" for name in SECRETS}
+        environ = {**environ, **_from_files(environ)}
 
         def text(name: str, fallback: str = "") -> str:
             names.add(name)
@@ -69,15 +71,17 @@ class Settings:
                 shown = _PASSWORD.sub(r"\1***@", given)
                 raise ValueError(f"{PREFIX}{name} is {shown!r}; right would be {right}") from None
 
+        bundle_dir = Path(read("BUNDLE_DIR", "", _given, "a folder this process may write to")).expanduser()
+        beside = f"sqlite:///{bundle_dir.absolute().parent / 'feedback.db'}"
         found = cls(
             registry_uri=read("REGISTRY_URI", "", _uri, "http://host:5000 or sqlite:////path/mlflow.db"),
-            bundle_dir=Path(read("BUNDLE_DIR", "", _given, "a folder this process may write to")).expanduser(),
-            database_url=read("DATABASE_URL", "", _uri, "sqlite:////path/feedback.db or postgresql+psycopg://..."),
+            bundle_dir=bundle_dir,
+            database_url=read("DATABASE_URL", beside, _uri, "sqlite:////path/feedback.db or postgresql+psycopg://..."),
             model=read("MODEL", "recommender", _name, "the name of a registered model"),
             alias=read("ALIAS", "champion", _name, "an alias of the registered model"),
             challenger=read("CHALLENGER", "challenger", _name, "an alias of the registered model"),
             model_version=read("MODEL_VERSION", "", _version, "a version number such as 3, or nothing"),
-            api_key=_api_key(text("API_KEY"), text("API_KEY_FILE")),
+            api_key=text("API_KEY"),
             poll_seconds=read("POLL_SECONDS", "15", _between(0.05, 3600), "seconds between 0.05 and 3600"),
             host=text("HOST", "127.0.0.1"),
             port=int(read("PORT", "8000", _between(1, 65535, int), "a port from 1 to 65535")),
@@ -86,6 +90,7 @@ class Settings:
             ab_share=read("AB_SHARE", "0", _between(0, 1), "a share from 0 to 1"),
             shadow=read("SHADOW", "false", _flag, "true or false"),
             own_modules=read("OWN_MODULES", "", _modules, "names of modules, with commas between"),
+            kernels=read("KERNELS", "", _folder, "a folder of kernels that Numba has compiled, or nothing"),
             tracing=read("TRACING", "", _tracing, "nothing, console, or http://collector:4318/v1/traces"),
             **({"log_salt": text("LOG_SALT")} if text("LOG_SALT") else {}),
         )
@@ -97,7 +102,7 @@ def _require_known(environ: Mapping[str, str], names: set[str]) -> None:
     """A misspelt API_KEY would open the service. Other names with the prefix are not ours: Kubernetes sets some."""
     for key in environ:
         name = key.removeprefix(PREFIX)
-        if key == name or name in names | _ELSEWHERE:
+        if key == name or name in names:
             continue
         if near := get_close_matches(name, names, n=1, cutoff=0.72):
             raise ValueError(f"{key} is no setting; did you mean {PREFIX}{near[0]}?")
@@ -105,6 +110,12 @@ def _require_known(environ: Mapping[str, str], names: set[str]) -> None:
 
 def _given(value: str) -> str:
     if not value:
+        raise ValueError
+    return value
+
+
+def _folder(value: str) -> str:
+    if value and not Path(value).is_dir():
         raise ValueError
     return value
 
@@ -157,17 +168,20 @@ def _tracing(value: str) -> str:
     return value
 
 
-def _api_key(value: str, file: str) -> str:
-    if value and file:
-        raise ValueError(f"{PREFIX}API_KEY and {PREFIX}API_KEY_FILE are both set; give one of them")
-    if not file:
-        return value
+def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """The secrets that ``environ`` gives as files, by the names of their variables."""
+    files = {PREFIX + name: environ.get(f"{PREFIX}{name}_FILE", "").strip() for name in SECRETS}
+    return {name: _content(name, file, environ) for name, file in files.items() if file}
+
+
+def _content(name: str, file: str, environ: Mapping[str, str]) -> str:
+    if environ.get(name, "").strip():
+        raise ValueError(f"{name} and {name}_FILE are both set; give one of them")
     try:
         found = Path(file).expanduser().read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ValueError(
-            f"{PREFIX}API_KEY_FILE is {file!r}, not readable: {error.strerror}; right is a file with the key"
-        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ValueError(f"{name}_FILE is {file!r}, not readable: {reason}; right is a file with the value") from None
     if not found:
-        raise ValueError(f"{PREFIX}API_KEY_FILE is {file!r}, which is empty; right is a file with the key")
+        raise ValueError(f"{name}_FILE is {file!r}, which is empty; right is a file with the value")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from recsys_lab.serving import copies, model_store
 from recsys_lab.serving.app import create_app
+from recsys_lab.serving.models import open_model
 from recsys_lab.serving.recommender import Recommender
 from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, settings_in, wait_until
 
@@ -245,3 +247,13 @@ def test_creating_an_app_touches_nothing(registry: Registry, tmp_path: Path) -> 
     create_app(settings_in(tmp_path))
     assert registry.asked == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["registry"]
+
+
+def test_a_model_whose_package_is_not_here_says_which(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = registry.add(bundle_of("RankingNMF"))
+    version = registry.version_of("", "recommender", number)
+    assert version is not None
+    open_model("champion", version, registry.folder / number, ())
+    monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)  # as in an image without scikit-learn
+    with pytest.raises(ImportError, match=r"needs the package sklearn.*EXTRAS"):
+        open_model("champion", version, registry.folder / number, ())

@@ -37,11 +37,10 @@ def test_a_misspelt_setting_is_named(wrong: str, right: str) -> None:
 
 
 def test_names_that_others_set_are_left_alone() -> None:
-    """Of the lab itself, of the image's entry point, and what Kubernetes sets in every pod for a service."""
+    """Of the lab itself, and what Kubernetes sets in every pod for a service."""
     lab = ["HOME", "DATA", "CACHE", "CHECKPOINTS", "NOTEBOOK", "NOTEBOOKS", "PEERS", "PROGRESS", "TORCH_THREADS"]
-    image = ["DATABASE_URL_FILE", "LOG_SALT_FILE"]
     kubernetes = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8000_TCP", "PORT_8000_TCP_PORT"]
-    names = [*lab, *image, *(f"API_{name}" for name in kubernetes)]
+    names = [*lab, *(f"API_{name}" for name in kubernetes)]
     Settings.from_environment({**LEAST, **{f"RECSYS_LAB_{name}": "x" for name in names}})
 
 

@@ -50,6 +50,7 @@ def test_defaults() -> None:
         ("SHADOW", "true", True),
         ("OWN_MODULES", "mine, their.module", ("mine", "their.module")),
         ("LOG_SALT", "salt", "salt"),
+        ("KERNELS", "/", "/"),
         ("TRACING", "console", "console"),
     ],
 )
@@ -77,8 +78,10 @@ def test_every_name(name: str, text: str, value: Any) -> None:
         ("AB_SHARE", "1.5"),
         ("SHADOW", "maybe"),
         ("OWN_MODULES", "os;system"),
+        ("KERNELS", "/no/such/folder"),
         ("TRACING", "yes"),
         ("API_KEY_FILE", "/no/such/file"),
+        ("LOG_SALT_FILE", "/no/such/file"),
     ],
 )
 def test_a_value_that_is_not_right(name: str, text: str) -> None:
@@ -92,14 +95,27 @@ def test_defaults_stand_in_for_what_is_missing() -> None:
     assert found.database_url == LEAST["RECSYS_LAB_DATABASE_URL"]
 
 
-def test_a_key_in_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    file.write_text("from a file\n")
-    found = Settings.from_environment({**LEAST, "RECSYS_LAB_API_KEY_FILE": str(file)})
-    assert found.api_key == "from a file"
-    assert "from a file" not in repr(found)
-    with pytest.raises(ValueError, match="both set"):
-        Settings.from_environment({**LEAST, "RECSYS_LAB_API_KEY_FILE": str(file), "RECSYS_LAB_API_KEY": "x"})
-    file.write_text("")
-    with pytest.raises(ValueError, match="empty"):
-        Settings.from_environment({**LEAST, "RECSYS_LAB_API_KEY_FILE": str(file)})
+def test_the_database_is_a_file_beside_the_copies_unless_it_is_named() -> None:
+    found = Settings.from_environment({name: LEAST[name] for name in LEAST if not name.endswith("DATABASE_URL")})
+    assert found.database_url == "sqlite:////feedback.db"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("API_KEY", "a key"), ("DATABASE_URL", "postgresql+psycopg://a:b@c/d"), ("LOG_SALT", "a salt")],
+)
+def test_a_secret_in_a_file(name: str, value: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{value}\n")
+    variable = f"RECSYS_LAB_{name}"
+    environ = {**{key: LEAST[key] for key in LEAST if key != variable}, f"{variable}_FILE": str(file)}
+    found = Settings.from_environment(environ)
+    assert getattr(found, name.lower()) == value
+    with pytest.raises(ValueError, match=f"{variable} and {variable}_FILE are both set"):
+        Settings.from_environment({**environ, variable: value})
+    file.write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=rf"{variable}_FILE is .* not readable: it is not UTF-8"):
+        Settings.from_environment(environ)
+    file.write_text(" \n")
+    with pytest.raises(ValueError, match=rf"{variable}_FILE is .* empty"):
+        Settings.from_environment(environ)
