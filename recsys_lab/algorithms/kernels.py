@@ -50,11 +50,19 @@ def dense_product(ptr, idx, val, weights, tile):  # type: ignore[no-untyped-def]
         first, last = task * tile, min(n, (task + 1) * tile)
         for row in range(n_rows):
             out = product[row, first:last]
-            for p in range(ptr[row], ptr[row + 1]):
-                value = val[p]
+            p, end = ptr[row], ptr[row + 1]
+            while p + 4 <= end:  # four at a time, added in their order: the same bits, a quarter of the stores
+                a, b = weights[idx[p], first:last], weights[idx[p + 1], first:last]
+                c, d = weights[idx[p + 2], first:last], weights[idx[p + 3], first:last]
+                for column in range(out.size):
+                    two = (out[column] + val[p] * a[column]) + val[p + 1] * b[column]
+                    out[column] = (two + val[p + 2] * c[column]) + val[p + 3] * d[column]
+                p += 4
+            while p < end:
                 source = weights[idx[p], first:last]
                 for column in range(out.size):
-                    out[column] += value * source[column]
+                    out[column] += val[p] * source[column]
+                p += 1
     return product
 
 

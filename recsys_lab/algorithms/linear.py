@@ -17,6 +17,7 @@ from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
 TILE = 64  # columns a thread works on at a time: 64 × n_items × 4 bytes stay in its cache
+WIDE, FEW = 4096, 8  # columns at a time for fewer users than this, who share nothing that a cache could keep
 
 
 @dataclass(kw_only=True, eq=False)
@@ -60,7 +61,9 @@ class EASE(Algorithm):
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """history × B, (b, n_items) float32."""
         rows = histories if self.uses_ratings else ones_like(histories)
-        product: Float32 = kernels.dense_product(*history_parts(rows, len(self.weights_)), self.weights_, TILE)
+        n_items = len(self.weights_)
+        tile = WIDE if histories.shape[0] < FEW else max(TILE, 2**20 // n_items)
+        product: Float32 = kernels.dense_product(*history_parts(rows, n_items), self.weights_, tile)
         return product
 
     def _require_memory(self, n_items: int) -> None:

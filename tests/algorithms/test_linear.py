@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from recsys_lab.algorithms.contract_cases import contract_data
 from recsys_lab.algorithms.linear import EASE
@@ -64,3 +65,23 @@ def test_it_says_what_it_needs_before_it_takes_it() -> None:
 def test_wrong_regularization_is_named(wrong: float) -> None:
     with pytest.raises(ValueError, match="regularization must be a finite number above 0; found"):
         EASE(regularization=wrong).fit(contract_data())
+
+
+@pytest.mark.parametrize("n_held", [0, 1, 3, 4, 5, 8, 41])
+def test_a_user_alone_has_the_bits_of_the_batch_and_of_a_sum_in_order(n_held: int) -> None:
+    rng = np.random.default_rng(n_held)
+    n_items, n_users = 300, 20
+    model = EASE()
+    model.weights_ = rng.standard_normal((n_items, n_items)).astype(np.float32)
+    rows = np.zeros((n_users, n_items), dtype=np.float32)
+    for row in rows:
+        row[rng.choice(n_items, n_held, replace=False)] = 1
+    histories = sparse.csr_matrix(rows)
+    together = model.score(np.arange(n_users, dtype=np.int32), histories)
+    for user in range(n_users):
+        alone = model.score(np.array([user], dtype=np.int32), histories[user])
+        expected = np.zeros(n_items, dtype=np.float32)
+        for item in histories[user].indices:
+            expected += model.weights_[item]
+        np.testing.assert_array_equal(alone[0], expected)
+        np.testing.assert_array_equal(together[user], expected)
