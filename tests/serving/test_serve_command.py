@@ -49,6 +49,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of the lab."""
     for name in (*serving.NEEDED, "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")  # the command sets them, and numba bears no other number later in this process
     monkeypatch.setenv("RECSYS_LAB_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
