@@ -55,6 +55,16 @@ def test_a_key_in_a_file_and_a_rate_for_those_without_one(another: Callable[...,
     assert ask(f"{url}/v1/model", X_API_Key="", Authorization="Bearer the key in the file").status == 200
 
 
+def test_guessing_keys_is_slowed(another: Callable[..., Any]) -> None:
+    _, url = another()
+    model = f"{url}/v1/model"
+    assert ask(model).status == 200
+    found = [ask(model, X_API_Key=f"guess {n}").status for n in range(60)]
+    assert found[:30] == [401] * 30
+    assert found[-20:] == [429] * 20
+    wait_for(lambda: ask(model).status == 200, "the right key answered again", 30)
+
+
 def test_metrics_are_not_for_clients(deployment: Deployment) -> None:
     for path in ("/metrics", "/metrics?x=1", "//metrics", "/metrics/", "/%6detrics", "/x/../metrics"):
         got = ask(f"{deployment.url}{path}")
