@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
@@ -56,7 +56,7 @@ def prepare(data: Interactions, folder: Path, *, n_epochs: int = 5) -> Served:
     save_bundle(bundle, place, about, lists)
     copies.remember("champion", version, place)
     model_store.save_pyfunc(folder / "pyfunc", _as_bundle(place, folder), ())
-    n_bytes = len(orjson.dumps([one.__dict__ for one in _list(served, users[0])]))
+    n_bytes = len(orjson.dumps([asdict(one) for one in _list(served, users[0])]))
     name = str(data.catalogue.info["name"])
     return Served(name, bundle.n_items, users, n_bytes, folder / "bundles", folder / "pyfunc")
 

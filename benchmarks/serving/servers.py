@@ -117,7 +117,7 @@ def _ours(served: Served, port: int) -> dict[str, str]:
 
 
 def _control(served: Served, port: int) -> list[str]:
-    options = ["--port", str(port), "--no-access-log", "--log-level", "warning"]
+    options = ["--port", str(port), "--no-access-log", "--log-level", "warning", "--lifespan", "on"]
     return [sys.executable, "-m", "uvicorn", "benchmarks.serving.control:app", *options]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,17 +184,35 @@ def _typed(*words: str) -> None:
 
     It is no part of the terminal's group, so Ctrl-C and SIGTERM reach it once, from here, and it ends in order.
     """
-    with subprocess.Popen(
-        [sys.executable, "-m", "recsys_lab", *words], stdin=subprocess.DEVNULL, process_group=0
-    ) as process:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with _interrupts_wait():  # one between the start and the wait would leave nobody to end the command
+            process = subprocess.Popen(
+                [sys.executable, "-m", "recsys_lab", *words], stdin=subprocess.DEVNULL, process_group=0
+            )
+        code = process.wait()
+    except KeyboardInterrupt:
+        if process is not None:
             process.terminate()
             process.wait()
-            raise
+        raise
     if code:
         raise ValueError(f"`recsys-lab {' '.join(words)}` failed; what it says above has to be mended first")
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back, and raise KeyboardInterrupt for them at the end."""
+    held: list[int] = []
+    both = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(one, lambda number, _: held.append(number)) for one in both]
+    try:
+        yield
+    finally:
+        for one, handler in zip(both, before, strict=True):
+            signal.signal(one, handler)
+    if held:
+        raise KeyboardInterrupt
 
 
 def write_routes(root: Path) -> list[Path]:

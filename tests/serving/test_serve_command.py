@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,6 +147,27 @@ def test_ctrl_c_ends_the_command_under_way_in_order(tmp_path: Path) -> None:
         process.send_signal(2)
         rest = process.stdout.read()
     assert rest.splitlines() == ["ended in order", "stopped"]
+
+
+def test_ctrl_c_while_a_command_starts_ends_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interrupt comes when the command runs and nobody waits for it yet."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *given: Any, **options: Any) -> None:
+            super().__init__([sys.executable, "-c", "import time; time.sleep(60)"])
+            started.append(self)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            serving._typed("run")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [one.returncode for one in started] == [-signal.SIGTERM]
 
 
 def test_what_another_process_has_just_written_is_left_alone(
