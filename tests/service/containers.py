@@ -20,16 +20,18 @@ HARDENED = [
 ]
 
 
-def run(*command: str, text: str | None = None, seconds: float = 120) -> str:
+def run(*command: str, text: str | None = None, seconds: float = 120, **environ: str) -> str:
     """What a command says on standard output; the test fails with all it says when it fails."""
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=seconds)
+    every = {**os.environ, **environ}
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=seconds, env=every)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
     return done.stdout
 
 
 def podman(*words: str, text: str | None = None) -> str:
-    """podman with runc and control groups of files, which need no systemd."""
-    return run(needed("podman"), "--cgroup-manager", "cgroupfs", "--runtime", needed("runc"), *words, text=text)
+    """podman with runc and control groups of files, which need no systemd, and limits that nobody has to raise."""
+    command = [needed("podman"), "--cgroup-manager", "cgroupfs", "--runtime", needed("runc"), *words]
+    return run(*command, text=text, CONTAINERS_CONF=str(Path(__file__).with_name("containers.conf")))
 
 
 def inspected(name: str) -> dict[str, Any]:
