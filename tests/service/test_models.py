@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -98,8 +99,13 @@ def test_a_bug_shows_the_client_a_request_id_and_the_log_the_traceback(deploymen
         assert set(got.json) == {"type", "title", "status", "detail", "request_id"}
         for inside in (b"detail of", b"Traceback", b"Faulty", b"recsys_lab/"):
             assert inside not in got.body
-        lines = [line for one in deployment.replicas for line in one.lines()]
-        (line,) = [line for line in lines if line.get("request_id") == "the-unlucky-request"]  # asked once
+
+        def logged() -> list[dict[str, Any]]:
+            lines = [line for one in deployment.replicas for line in one.lines()]
+            return [line for line in lines if line.get("request_id") == "the-unlucky-request"]
+
+        wait_for(lambda: bool(logged()), "the log line")  # written when the answer has left
+        (line,) = logged()  # asked once
         assert line["level"] == "error"
         assert "a detail of the model's inside" in line["traceback"]
     finally:
