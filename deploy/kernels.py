@@ -25,7 +25,7 @@ def fit(folder: Path) -> None:
         if entry.extra is None and "truth" not in entry.needs:
             blank = make_algorithm(name)
             algorithm = make_algorithm(name, **{key: value for key, value in SMALL.items() if hasattr(blank, key)})
-            save_bundle(make_bundle(algorithm.fit(data), data), folder / name, {}, {})
+            save_bundle(make_bundle(algorithm.fit(data), data), folder / name, {}, [])
 
 
 def answer(folder: Path) -> None:

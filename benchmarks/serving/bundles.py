@@ -12,9 +12,10 @@ from recsys_lab import load_dataset, make_algorithm
 from recsys_lab.data import synthetic
 from recsys_lab.data.interactions import Interactions
 from recsys_lab.serving import model_store
-from recsys_lab.serving.bundle import N_SMOKE, make_bundle, save_bundle
+from recsys_lab.serving.bundle import make_bundle, save_bundle
 from recsys_lab.serving.copies import Copies
 from recsys_lab.serving.recommender import Recommender
+from recsys_lab.serving.trial import trial_lists
 
 N_USERS = 500  # who are asked for, in turn
 LARGE = (20_000, 27_000, 1_000_000)  # users, items, rows of the generated catalogue with 27k items
@@ -47,13 +48,12 @@ def prepare(data: Interactions, folder: Path, *, n_epochs: int = 5) -> Served:
     bundle = make_bundle(make_algorithm("IALS", n_factors=64, n_epochs=n_epochs).fit(data), data)
     served = Recommender(bundle)
     users = [str(user) for user in bundle.user_ids[:: max(1, bundle.n_users // N_USERS)]][:N_USERS]
-    lists = {user: [str(one.item_id) for one in _list(served, user)] for user in users[:N_SMOKE]}
     about = {"label": "IALS", "metrics": {}, "run_id": ""}
     copies = Copies(folder / "bundles")
     version = model_store.Version("recommender", "1", "", "here", {})
     place = copies.place("champion", version)
     place.parent.mkdir(parents=True)
-    save_bundle(bundle, place, about, lists)
+    save_bundle(bundle, place, about, trial_lists(served))
     copies.remember("champion", version, place)
     model_store.save_pyfunc(folder / "pyfunc", _as_bundle(place, folder), ())
     n_bytes = len(orjson.dumps([asdict(one) for one in _list(served, users[0])]))

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self, TypeAlias
 import numpy as np
 from scipy import sparse
 
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.parameters import Parameters
 from recsys_lab.algorithms.top_k import Candidates, top_k
 from recsys_lab.data.interactions import Float32, Int32, Interactions
@@ -33,6 +34,7 @@ class Algorithm(Parameters, ABC):
 
     serves_new_users: ClassVar[bool] = False  # score() uses the histories, so a user unknown to fit can be served
     learns: ClassVar[Learns] = "tastes"  # what it takes from the training rows
+    stored: ClassVar[Layout | None] = None  # what fit learns, as it is stored (``recsys_lab.algorithms.layout``)
     reorders: ClassVar[bool] = False  # recommend() lists items in another order than that of score()
 
     @abstractmethod

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, Learns, RatingPredictor, require
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.data.interactions import Float32, Float64, Int32, Interactions
 from recsys_lab.seeds import child_seed
 
@@ -23,6 +24,8 @@ class Random(Algorithm):
     The number is a hash of (random_state, user, item) (splitmix64; Steele, Lea and Flood, OOPSLA 2014): it depends
     neither on the batch nor on what was scored before. All users of code -1 share one list.
     """
+
+    stored: ClassVar[Layout] = {"seed_": "uint64"}
 
     learns: ClassVar[Learns] = "nothing"
     serves_new_users: ClassVar[bool] = True
@@ -52,6 +55,8 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 class Popularity(Algorithm):
     """The number of training users of each item, the same list for everyone."""
 
+    stored: ClassVar[Layout] = {"item_scores_": "float32 items"}
+
     learns: ClassVar[Learns] = "popularity"
     serves_new_users: ClassVar[bool] = True
 
@@ -70,6 +75,8 @@ class RecentPopularity(Algorithm):
 
     Recent popularity is a stronger baseline than popularity of all time (Ji et al., SIGIR 2020). Needs timestamps.
     """
+
+    stored: ClassVar[Layout] = {"item_scores_": "float32 items"}
 
     learns: ClassVar[Learns] = "popularity"
     serves_new_users: ClassVar[bool] = True
@@ -103,6 +110,8 @@ class Bias(RatingPredictor):
     A regularization of inf leaves those biases out: item_regularization=inf, user_regularization=0 is the user's mean.
     Unknown users (code -1 too) and items have bias 0.
     """
+
+    stored: ClassVar[Layout] = {"mean_": "number", "user_biases_": "float64 users", "item_biases_": "float64 items"}
 
     learns: ClassVar[Learns] = "levels"
     serves_new_users: ClassVar[bool] = True

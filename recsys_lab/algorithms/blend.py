@@ -11,6 +11,7 @@ from scipy import sparse
 
 from recsys_lab.algorithms.hybrid import Composite, require_served, require_share, unit_range
 from recsys_lab.algorithms.hyper_parameters import require_choice
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.top_k import Candidates, listable
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
@@ -34,6 +35,8 @@ class Blend(Composite):
     Users unknown to fit are served if both parts can. A blend of three is a blend whose part is a ``Blend``.
     """
 
+    stored: ClassVar[Layout] = {"parts_": ("algorithm", "algorithm")}
+
     PARTS: ClassVar[tuple[str, ...]] = ("first", "second")
 
     first: str = "EASE"  # an algorithm by name
@@ -51,7 +54,7 @@ class Blend(Composite):
 
     def fit(self, train: Interactions) -> Self:
         """Fit both parts on the training rows."""
-        self.parts_ = self.fit_parts(train)
+        self.fit_parts(train)
         return self
 
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:

@@ -12,6 +12,7 @@ from scipy import linalg, sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
 from recsys_lab.algorithms.hyper_parameters import require_choice
+from recsys_lab.algorithms.layout import Layout, Part, Several
 from recsys_lab.algorithms.neighborhood import NeighborsPer, nearest_of
 from recsys_lab.algorithms.similarity import Vectors, neighbour_matrix, row_means, row_sums, vectors
 from recsys_lab.algorithms.sparse_rows import item_scores
@@ -31,6 +32,13 @@ class ContentKNN(Algorithm):
     sim(i, j) = sum_k w_ik w_jk / (sqrt(sum w_ik²) sqrt(sum w_jk²)), w_ik the weight of item i's k-th feature;
     score(u, j) = sum over the history of rating × sim(i, j), over the n_neighbors items kept. Needs item features.
     """
+
+    stored: ClassVar[Layout] = {
+        "item_ids_": "ids items",
+        "space_": Part(Vectors, n="items"),
+        "feature_names_": Several("text"),
+        "weights_": "csr float32 items items",
+    }
 
     serves_new_users: ClassVar[bool] = True
 
@@ -80,6 +88,8 @@ class UserProfile(Algorithm):
     item; a user whose ratings are all equal keeps them as they are. Needs item features.
     """
 
+    stored: ClassVar[Layout] = {"features_": "csr float32 items features", "feature_names_": Several("text")}
+
     serves_new_users: ClassVar[bool] = True
 
     weighting: Weighting = "tfidf"  # none, tfidf or bm25 of the features; items are the documents
@@ -128,6 +138,8 @@ class ContentRidge(Algorithm):
     history with 0 where nothing is known; score(u, j) = F_j w_u. All users share one factorisation of FᵀF + λI. Beside
     a cosine it knows that features come together and how rare they are. Needs item features, n_features² × 8 bytes.
     """
+
+    stored: ClassVar[Layout] = {"features_": "csr float64 items f", "factor_": "float64 f f"}
 
     serves_new_users: ClassVar[bool] = True
 

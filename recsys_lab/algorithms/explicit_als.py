@@ -10,6 +10,7 @@ from scipy import sparse
 
 from recsys_lab.algorithms.als_kernels import solve_rows_in_blocks, spread
 from recsys_lab.algorithms.base import RatingPredictor, require, require_columns
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
 
@@ -21,6 +22,8 @@ class ExplicitALS(RatingPredictor):
     λ_u = regularization · n_u^exponent and likewise for items. A user's vector and bias are one exact least-squares
     problem, and so are an item's. ``score`` solves it from the history, so new users are served without a refit.
     """
+
+    stored: ClassVar[Layout] = {"mean_": "number", "users_": "float32 users+1 f", "items_": "float32 items+1 f"}
 
     serves_new_users: ClassVar[bool] = True
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.surprise_factors import SVD
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32, Int32, Interactions
@@ -21,6 +22,8 @@ class PureSVD(Algorithm):
     Randomised SVD (Halko et al., SIAM Review 2011) with power iterations; the largest loading of each factor is
     positive, so signs repeat. At most min(n_users, n_items) factors exist; more asked for are not an error.
     """
+
+    stored: ClassVar[Layout] = {"item_factors_": "float32 items f", "singular_values_": "float32 f"}
 
     serves_new_users: ClassVar[bool] = True
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.similarity import Vectors, neighbour_matrix
 from recsys_lab.algorithms.sparse_rows import divided_by_sums, item_scores, largest_of_columns
 from recsys_lab.algorithms.weighting import ones_like
@@ -24,6 +25,8 @@ class P3alpha(Algorithm):
     n_neighbors largest entries of each row are kept, the rows then sum to 1 if asked, and of that the n_neighbors
     largest of each column. Memory: n_items × n_neighbors × 8 bytes, and blocks; W is never dense.
     """
+
+    stored: ClassVar[Layout] = {"weights_": "csr float32 items items"}
 
     serves_new_users: ClassVar[bool] = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +16,14 @@ from recsys_lab.seeds import child_seed
 PARAMETERS = "_parameters"
 
 
+class _IfAllPartsDo:
+    """Whether the parts serve new users; of a class, and before ``fit``, True: they may."""
+
+    def __get__(self, composite: Composite | None, kind: type | None = None) -> bool:
+        parts = getattr(composite, "parts_", ())
+        return all(part.serves_new_users for part in parts)
+
+
 class Composite(Algorithm, ABC):
     """An algorithm whose parts are algorithms by name.
 
@@ -25,7 +33,7 @@ class Composite(Algorithm, ABC):
     """
 
     PARTS: ClassVar[tuple[str, ...]] = ()
-    serves_new_users: ClassVar[bool] = True  # if every part does; once fitted, an object says what holds for it
+    serves_new_users = _IfAllPartsDo()
 
     random_state: int
 
@@ -49,13 +57,10 @@ class Composite(Algorithm, ABC):
             parts.append(model)
         return parts
 
-    def fit_parts(self, train: Interactions) -> list[Algorithm]:
-        """Check the hyper-parameters; the parts, fitted on ``train``."""
+    def fit_parts(self, train: Interactions) -> None:
+        """Check the hyper-parameters, and fit the parts on ``train``: ``parts_``."""
         self.check()
-        parts = [model.fit(train) for model in self.make_parts()]
-        # on the object alone: what a composite can do depends on its parts
-        self.__dict__["serves_new_users"] = all(part.serves_new_users for part in parts)
-        return parts
+        self.parts_ = tuple(model.fit(train) for model in self.make_parts())
 
 
 def parts_of(algorithm: type[Algorithm]) -> tuple[str, ...]:
@@ -97,7 +102,7 @@ def unit_range(scores: Float32, counted: Any) -> Float32:
     return np.asarray(stretched, dtype=np.float32)
 
 
-def require_served(parts: list[Algorithm], users: Int32) -> None:
+def require_served(parts: Sequence[Algorithm], users: Int32) -> None:
     """Raise ValueError where a user code is -1 and a part cannot serve users unknown to fit."""
     for part in parts:
         if not part.serves_new_users and (np.asarray(users) < 0).any():

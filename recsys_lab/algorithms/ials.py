@@ -11,6 +11,7 @@ from scipy import sparse
 from recsys_lab.algorithms.als_kernels import gram_matrix, solve_rows_cg, solve_rows_in_blocks, spread
 from recsys_lab.algorithms.base import Algorithm, require, require_columns
 from recsys_lab.algorithms.hyper_parameters import require_choice
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.data.interactions import Float32, Int32, Int64, Interactions
 
 System: TypeAlias = tuple[Any, tuple[Int32, Float32, Float32], Float32, Int64]
@@ -28,6 +29,8 @@ class IALS(Algorithm):
     factors are solved exactly from the history at scoring time, so new users are served without a refit, and only item
     factors are kept.
     """
+
+    stored: ClassVar[Layout] = {"item_factors_": "float32 items f", "item_gram_": "float32 f f"}
 
     n_factors: int = 64
     n_epochs: int = 16  # one epoch solves all users, then all items

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys_lab.algorithms.base import Algorithm, require_columns
 from recsys_lab.algorithms.bpr import require_positive
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.pair_kernels import require_sound
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32, Int32, Interactions
@@ -27,6 +28,8 @@ from recsys_lab.data.interactions import Float32, Int32, Interactions
 
 class _Product(Algorithm):
     """Scores are the products of learnt user and item factors."""
+
+    stored: ClassVar[Layout] = {"user_factors_": "float32 users f", "item_factors_": "float32 items f"}
 
     user_factors_: Float32  # (n_users, f)
     item_factors_: Float32  # (n_items, f)
@@ -49,6 +52,8 @@ class ImplicitALS(Algorithm):
 
     ``score`` solves the user exactly from the history, as implicit's recalculate_user, so new users are served.
     """
+
+    stored: ClassVar[Layout] = {"item_factors_": "float32 items f"}
 
     serves_new_users: ClassVar[bool] = True
 

@@ -12,6 +12,7 @@ from scipy.linalg import lapack
 
 from recsys_lab.algorithms import kernels
 from recsys_lab.algorithms.base import Algorithm, require
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.similarity import history_parts, parts
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32, Int32, Interactions
@@ -27,6 +28,8 @@ class EASE(Algorithm):
     score = history × B. Needs n_items² × 4 bytes, once: the Gram matrix is factorised and inverted in place in
     float32 (Cholesky, LAPACK potrf and potri). The inverse of a Gram matrix with λ far below 1 is not exact in float32.
     """
+
+    stored: ClassVar[Layout] = {"weights_": "float32 items items"}
 
     serves_new_users: ClassVar[bool] = True
 

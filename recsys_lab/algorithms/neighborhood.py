@@ -11,6 +11,7 @@ from scipy import sparse
 
 from recsys_lab.algorithms.base import RatingPredictor, require
 from recsys_lab.algorithms.hyper_parameters import require_choice
+from recsys_lab.algorithms.layout import Layout, Maybe, Part
 from recsys_lab.algorithms.similarity import (
     Similarity,
     Vectors,
@@ -21,7 +22,7 @@ from recsys_lab.algorithms.similarity import (
     vectors,
 )
 from recsys_lab.algorithms.sparse_rows import divided_by_sums, item_scores
-from recsys_lab.algorithms.weighting import Weighting, ones_like, term_weights
+from recsys_lab.algorithms.weighting import TermWeights, Weighting, ones_like, term_weights
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ class ItemKNN(RatingPredictor):
     mean of x_ui over the users, missing = 0: for rows of 1 the share of users who have i. Memory:
     n_items × n_neighbors × 8 bytes.
     """
+
+    stored: ClassVar[Layout] = {
+        "ratings_": "csr float32 items users",
+        "terms_": Part(TermWeights, terms="users"),
+        "saturation_": "float64 items",
+        "space_": Part(Vectors, n="items", m="users"),
+        "item_ids_": "ids items",
+        "weights_": "csr float32 items items",
+        "offsets_": Maybe("float32 items"),
+    }
 
     serves_new_users: ClassVar[bool] = True
 
@@ -107,6 +118,15 @@ class UserKNN(RatingPredictor):
     ``"history"``: each training user v lends its history to the n_neighbors users most like v (a column of the
     user-user matrix, as in Ferrari Dacrema et al., TOIS 2021), equal similarities included.
     """
+
+    stored: ClassVar[Layout] = {
+        "ratings_": "csr float32 users items",
+        "terms_": Part(TermWeights, terms="items"),
+        "weighted_": "csr float32 users items",
+        "space_": Part(Vectors, n="users", m="items"),
+        "user_ids_": "ids users",
+        "floor_": Maybe("float32 users"),
+    }
 
     serves_new_users: ClassVar[bool] = True
 

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require, require_columns
 from recsys_lab.algorithms.hyper_parameters import require_choice
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
@@ -28,6 +29,8 @@ class RankingNMF(Algorithm):
     found from the history at scoring time, with H fixed, so new users are served without a refit. At most
     min(n_users, n_items) factors are used; more asked for are not an error.
     """
+
+    stored: ClassVar[Layout] = {"item_factors_": "float32 f items"}
 
     serves_new_users: ClassVar[bool] = True
 

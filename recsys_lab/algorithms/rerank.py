@@ -13,6 +13,7 @@ from scipy import sparse
 from recsys_lab.algorithms.base import require
 from recsys_lab.algorithms.hybrid import Composite, require_served, require_share, unit_range
 from recsys_lab.algorithms.hyper_parameters import require_choice
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.top_k import Candidates
 from recsys_lab.algorithms.weighting import ones_like
 from recsys_lab.data.genres import genre_weights, has_genres
@@ -47,14 +48,14 @@ class Reranker(Composite):
 
     def fit(self, train: Interactions) -> Self:
         """Fit the base, and learn what the new order needs."""
-        (self.base_,) = self.fit_parts(train)
+        self.fit_parts(train)
         self.learn(train)
         return self
 
     def score(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         """The base's own scores, (b, n_items) float32."""
-        require_served([self.base_], users)
-        return self.base_.score(users, histories)
+        require_served(self.parts_, users)
+        return self.parts_[0].score(users, histories)
 
     def recommend(
         self,
@@ -68,7 +69,7 @@ class Reranker(Composite):
     ) -> RankedLists:
         """The k best items in the new order; the scores are 1 / rank. Arguments as of ``Algorithm.recommend``."""
         n = max(k, self.n_candidates)
-        pool = self.base_.recommend(users, histories, n, candidates, exclude_seen=exclude_seen, tie_seed=tie_seed)
+        pool = self.parts_[0].recommend(users, histories, n, candidates, exclude_seen=exclude_seen, tie_seed=tie_seed)
         listed = pool.items >= 0
         relevance = np.where(listed, unit_range(pool.scores, listed), 0.0).astype(np.float64)
         places = self.reorder(pool.items, relevance, histories, k)
@@ -93,6 +94,8 @@ class MMR(Reranker):
     already listed) comes next. Similarity is the cosine of the items' features, or of their columns in the training
     rows, 1 a row (``similarity="interactions"``).
     """
+
+    stored: ClassVar[Layout] = {"parts_": ("algorithm",), "vectors_": "csr float64 items m"}
 
     similarity: Likeness = "features"  # features: what items are; interactions: who took them
 
@@ -130,6 +133,8 @@ class PopularityDebiased(Reranker):
     The penalty on the logarithm of popularity is that of Steck (RecSys 2011), here as an order of the best items.
     """
 
+    stored: ClassVar[Layout] = {"parts_": ("algorithm",), "popularity_": "float64 items"}
+
     def learn(self, train: Interactions) -> None:
         """The popularity of the items on a scale of 0 to 1."""
         counts = np.log1p(np.bincount(train.matrix.indices, minlength=train.n_items))
@@ -150,6 +155,8 @@ class Calibrated(Reranker):
     the shares of genres in the history, q those of the list with the item, q~ = .99 q + .01 p; an item's weight of 1 is
     split evenly over its genres. A history without genres keeps the order of the base. Needs the column "genres".
     """
+
+    stored: ClassVar[Layout] = {"parts_": ("algorithm",), "genres_": "float64 items genres"}
 
     def learn(self, train: Interactions) -> None:
         """The genres of the items."""

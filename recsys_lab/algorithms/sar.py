@@ -11,6 +11,7 @@ from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
 from recsys_lab.algorithms.hyper_parameters import require_choice
+from recsys_lab.algorithms.layout import Layout, Maybe
 from recsys_lab.algorithms.similarity import BLOCK_BYTES, history_parts, parts
 from recsys_lab.algorithms.sparse_rows import item_scores, largest_of_columns
 from recsys_lab.algorithms.weighting import ones_like
@@ -30,6 +31,8 @@ class SAR(Algorithm):
     the last training row. For an item of the history that training does not have for this user, and for data without
     times, it is the rating in the history itself: such rows count as of now.
     """
+
+    stored: ClassVar[Layout] = {"weights_": "csr float32 items items", "affinities_": Maybe("csr float32 users items")}
 
     serves_new_users: ClassVar[bool] = True
 

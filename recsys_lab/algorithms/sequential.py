@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, Learns, require
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.sequential_kernels import event_weights, hashes
 from recsys_lab.algorithms.similarity import history_parts, row_sums
 from recsys_lab.algorithms.sparse_rows import item_scores
@@ -27,6 +28,8 @@ class Markov(Algorithm):
     does not have for this user are newer, together the last. So where no order is known, as for a new user, the score
     is the mean over all items of the history. Needs timestamps; rows of one user at one time are ordered by a hash.
     """
+
+    stored: ClassVar[Layout] = {"probabilities_": "csr float32 items items", "places_": "csr int64 users items"}
 
     learns: ClassVar[Learns] = "order"
     serves_new_users: ClassVar[bool] = True

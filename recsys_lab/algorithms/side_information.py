@@ -11,9 +11,10 @@ from scipy import sparse
 from recsys_lab.algorithms.base import Algorithm, require
 from recsys_lab.algorithms.content import neighbors_apart, unit_rows, weighted_features
 from recsys_lab.algorithms.hyper_parameters import require_choice
+from recsys_lab.algorithms.layout import Layout, Part
 from recsys_lab.algorithms.linear import EASE
 from recsys_lab.algorithms.neighborhood import NeighborsPer, nearest_of
-from recsys_lab.algorithms.similarity import neighbour_matrix, vectors
+from recsys_lab.algorithms.similarity import Vectors, neighbour_matrix, vectors
 from recsys_lab.algorithms.sparse_rows import item_scores
 from recsys_lab.algorithms.weighting import Weighting, ones_like, term_weights
 from recsys_lab.data.interactions import Float32, Int32, Interactions
@@ -29,6 +30,12 @@ class ItemKNNWithFeatures(Algorithm):
     The vector of an item is [its ratings, feature_weight · its features]; similarity is the cosine of these,
     score(u, j) = sum over the history of rating × similarity. Items without ratings are compared by features.
     """
+
+    stored: ClassVar[Layout] = {
+        "space_": Part(Vectors, n="items"),
+        "item_ids_": "ids items",
+        "weights_": "csr float32 items items",
+    }
 
     serves_new_users: ClassVar[bool] = True
 
@@ -83,6 +90,8 @@ class EASEWithFeatures(Algorithm):
     F (n_features, n_items), B = -P / diag(P), diag(B) = 0, P = (G + λI)⁻¹; score = history × B. Items without ratings
     are reached through their features. Needs n_items² × 4 bytes, once.
     """
+
+    stored: ClassVar[Layout] = {"model_": "algorithm"}
 
     serves_new_users: ClassVar[bool] = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numba import get_num_threads
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys_lab.algorithms import kernels, neighbour_kernels
+from recsys_lab.algorithms.layout import Layout, Maybe
 from recsys_lab.data.interactions import Float32, Float64, Int32, Int64
 
 Similarity: TypeAlias = Literal[
@@ -38,6 +39,19 @@ def history_parts(histories: sparse.csr_matrix, n_items: int) -> Parts:
 @dataclass(frozen=True, eq=False)
 class Vectors:
     """Rows ready to be compared with one another: ``values`` (n, m) CSR, its transpose, their share of denominators."""
+
+    stored: ClassVar[Layout] = {
+        "similarity": "text",
+        "shrinkage": "number",
+        "epsilon": "number",
+        "values": "csr float32 n m",
+        "transposed": "csr float32 m n",
+        "left": "float64 n",
+        "norms": "float64 n",
+        "alpha": "number",
+        "beta": "number",
+        "column_means": Maybe("float64 m nan"),
+    }
 
     similarity: Similarity
     shrinkage: float

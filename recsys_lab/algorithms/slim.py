@@ -11,6 +11,7 @@ from scipy import sparse
 
 from recsys_lab.algorithms import kernels, slim_kernels
 from recsys_lab.algorithms.base import Algorithm, require
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.similarity import neighbour_matrix, parts, vectors
 from recsys_lab.algorithms.sparse_rows import item_scores
 from recsys_lab.algorithms.weighting import ones_like
@@ -26,6 +27,8 @@ class SLIM(Algorithm):
     coordinate descent on dot products of items, items in parallel. With n_candidates = 0 these are one matrix of
     n_items² × 4 bytes; else they are computed for the candidates of one item at a time, without such a matrix.
     """
+
+    stored: ClassVar[Layout] = {"weights_": "csr float32 items items"}
 
     serves_new_users: ClassVar[bool] = True
 

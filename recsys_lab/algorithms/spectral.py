@@ -10,6 +10,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import svds
 
 from recsys_lab.algorithms.base import Algorithm, require
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.similarity import history_parts
 from recsys_lab.algorithms.sparse_rows import item_scores
 from recsys_lab.algorithms.weighting import ones_like
@@ -28,6 +29,13 @@ class GFCF(Algorithm):
     seven power iterations gives other lists. Memory: the rows of training and n_items × n_factors × 4 bytes; while it
     fits, 2 n_factors numbers a user or item, of whichever there are fewer.
     """
+
+    stored: ClassVar[Layout] = {
+        "of_items_": "float64 items",
+        "filter_": "csr float32 users items",
+        "transposed_": "csr float32 items users",
+        "item_factors_": "float32 items f",
+    }
 
     serves_new_users: ClassVar[bool] = True
 

@@ -10,6 +10,7 @@ import numpy as np
 from recsys_lab.algorithms import surprise_training
 from recsys_lab.algorithms.base import Learns, RatingPredictor, require
 from recsys_lab.algorithms.kernels import in_lines
+from recsys_lab.algorithms.layout import Layout, Part
 from recsys_lab.algorithms.surprise_prediction import Factors, Learnt
 from recsys_lab.algorithms.surprise_rows import Rows
 from recsys_lab.data.interactions import Float64, Interactions
@@ -18,6 +19,8 @@ from recsys_lab.data.interactions import Float64, Interactions
 @dataclass(kw_only=True, eq=False)
 class SVD(Learnt, RatingPredictor):
     """Biased matrix factorization by stochastic gradient descent (Koren, Bell and Volinsky, Computer 2009, eq. 4)."""
+
+    stored: ClassVar[Layout] = {"state_": Part(Factors, users="users", items="items")}
 
     n_factors: int = 100  # length of the user and item vectors
     n_epochs: int = 20  # passes over the ratings
@@ -53,6 +56,8 @@ class SVD(Learnt, RatingPredictor):
 class SVDpp(Learnt, RatingPredictor):
     """SVD++: SVD whose user vectors also sum implicit vectors of the items rated (Koren, KDD 2008, eq. 15)."""
 
+    stored: ClassVar[Layout] = {"state_": Part(Factors, users="users", items="items")}
+
     n_factors: int = 20  # length of the user and item vectors
     n_epochs: int = 20  # passes over the ratings
     initial_mean: float = 0.0  # of the normal distribution the factors start from
@@ -86,6 +91,8 @@ class SVDpp(Learnt, RatingPredictor):
 @dataclass(kw_only=True, eq=False)
 class BaselineOnly(Learnt, RatingPredictor):
     """Global mean + user bias + item bias (Koren, TKDD 2010, section 2.1), by ``als`` or ``sgd``."""
+
+    stored: ClassVar[Layout] = {"state_": Part(Factors, users="users", items="items")}
 
     learns: ClassVar[Learns] = "levels"
 

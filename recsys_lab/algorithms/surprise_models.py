@@ -15,6 +15,7 @@ import numpy as np
 import surprise
 
 from recsys_lab.algorithms.base import Learns, RatingPredictor, require
+from recsys_lab.algorithms.layout import Layout, Part
 from recsys_lab.algorithms.surprise_factors import SVD, BaselineOnly, SVDpp
 from recsys_lab.algorithms.surprise_neighbours import KNNBaseline, KNNBasic, KNNWithMeans, KNNWithZScore, SlopeOne
 from recsys_lab.algorithms.surprise_prediction import Factors, Learnt, Normal
@@ -41,6 +42,8 @@ WHOLE = (1, 2, 3, 4, 5, 10, 20, 50, 100, 1000)  # multiples tried to make rating
 @dataclass(kw_only=True, eq=False)
 class NMF(Learnt, RatingPredictor):
     """Non-negative matrix factorization with multiplicative steps (Luo et al., IEEE TII 2014, eq. 8)."""
+
+    stored: ClassVar[Layout] = {"state_": Part(Factors, users="users", items="items")}
 
     n_factors: int = 15  # length of the user and item vectors
     n_epochs: int = 50  # passes over the ratings
@@ -88,6 +91,8 @@ class CoClustering(Learnt, RatingPredictor):
     Surprise cuts ratings to whole numbers; here fractions are kept, to a thousandth, by fitting multiples of them.
     """
 
+    stored: ClassVar[Layout] = {"state_": Part(Factors, users="users", items="items")}
+
     n_user_clusters: int = 3
     n_item_clusters: int = 3
     n_epochs: int = 20  # passes over users and items
@@ -116,6 +121,8 @@ class CoClustering(Learnt, RatingPredictor):
 @dataclass(kw_only=True, eq=False)
 class NormalPredictor(Learnt, RatingPredictor):
     """A rating drawn from the normal distribution of the training ratings, the same at each call for the same pair."""
+
+    stored: ClassVar[Layout] = {"state_": Part(Normal)}
 
     learns: ClassVar[Learns] = "nothing"
 

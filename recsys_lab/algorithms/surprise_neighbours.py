@@ -10,6 +10,7 @@ from numba import get_num_threads
 
 from recsys_lab.algorithms import surprise_kernels
 from recsys_lab.algorithms.base import Learns, RatingPredictor, require
+from recsys_lab.algorithms.layout import Layout, Part
 from recsys_lab.algorithms.surprise_factors import als_baselines
 from recsys_lab.algorithms.surprise_prediction import Learnt, Neighbours, Slopes
 from recsys_lab.algorithms.surprise_rows import Csr, Rows, deviations, means
@@ -27,6 +28,8 @@ MAX_NEIGHBOURHOOD = 20_000  # users or items: their dense similarities then take
 @dataclass(kw_only=True, eq=False)
 class _NearestRaters(Learnt):
     """Hyper-parameters of all neighbour models, and what they do alike."""
+
+    stored: ClassVar[Layout | None] = {"state_": Part(Neighbours, users="users", items="items")}
 
     n_neighbors: int = 40  # at most so many raters of positive similarity count (Surprise's k)
     min_neighbors: int = 1  # with fewer the prediction goes without neighbours (Surprise's min_k)
@@ -153,6 +156,8 @@ class SlopeOne(Learnt, RatingPredictor):
 
     Surprise cuts ratings to whole numbers; here fractions are kept.
     """
+
+    stored: ClassVar[Layout] = {"state_": Part(Slopes, users="users", items="items")}
 
     learns: ClassVar[Learns] = "levels"
 

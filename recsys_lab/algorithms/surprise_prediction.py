@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from scipy import sparse
 
 from recsys_lab.algorithms.base import require
+from recsys_lab.algorithms.layout import Layout, Part
 from recsys_lab.algorithms.surprise_kernels import neighbour_pairs, neighbour_rankings, slope_pairs
 from recsys_lab.algorithms.surprise_rows import Csr, Rows, grouped
 from recsys_lab.algorithms.surprise_training import factor_pairs
@@ -51,6 +53,15 @@ class Learnt:
 @dataclass(frozen=True, eq=False)
 class Factors:
     """mean + user bias + item bias + <user factors, item factors>; the last row of each array is for the unknown."""
+
+    stored: ClassVar[Layout] = {
+        "mean": "number",
+        "user_bias": "float64 users+1 nan",
+        "item_bias": "float64 items+1 nan",
+        "user_factors": "float32 users+1 f",
+        "item_factors": "float32 items+1 f",
+        "fallback": "plain",
+    }
 
     mean: float
     user_bias: Float64  # (n_users + 1,), NaN where nothing can be predicted
@@ -114,6 +125,25 @@ class Neighbours:
     x is the side whose similarities count (users when ``user_based``), y the other one. Arrays over x and y have one
     more entry, for the unknown; a base of NaN makes a prediction impossible.
     """
+
+    @staticmethod
+    def stored(plain: Mapping[str, Any]) -> Layout:
+        """x are the users or the items, by ``user_based``."""
+        x, y = ("u", "j") if plain.get("user_based") else ("j", "u")
+        return {
+            "user_based": "flag",
+            "mean": "number",
+            "similarity": f"float64 {x} {x}",
+            "raters": Part(Csr, owners=y, others=x),
+            "x_base": f"float64 {x}+1 nan",
+            "y_base": f"float64 {y}+1 nan",
+            "spread": f"float64 {x}+1",
+            "n_neighbors": "number",
+            "min_neighbors": "number",
+            "needed": "flag",
+            "inner_users": "codes u users+1",
+            "inner_items": "codes j items+1",
+        }
 
     mean: float
     similarity: Float64  # (n_x, n_x)
@@ -184,6 +214,14 @@ class Neighbours:
 class Slopes:
     """The user's mean + the mean deviation of the item from the user's items that share a user with it."""
 
+    stored: ClassVar[Layout] = {
+        "deviation": "float32 j j nan",
+        "rated": Part(Csr, owners="u", others="j"),
+        "user_means": "float64 u",
+        "inner_users": "codes u users+1",
+        "inner_items": "codes j items+1",
+    }
+
     deviation: Float32  # (n_inner_items, n_inner_items), NaN where no user has both
     rated: Csr  # by user
     user_means: Float64  # (n_inner_users,)
@@ -206,6 +244,8 @@ class Slopes:
 @dataclass(frozen=True, eq=False)
 class Normal:
     """A draw from a normal distribution for each pair, fixed by the seed and the two codes."""
+
+    stored: ClassVar[Layout] = {"mean": "number", "deviation": "number", "seed": "number", "n_items": "number"}
 
     mean: float
     deviation: float

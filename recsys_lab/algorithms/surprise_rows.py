@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_lab.algorithms.base import require
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.data.interactions import Float64, Int32, Int64, Interactions
 
 
@@ -19,6 +21,11 @@ class Csr(NamedTuple):
     pointers: Int64  # (n_owners + 1,)
     codes: Int32  # (n,) inner number of the other side
     values: Float64  # (n,) ratings
+
+    @staticmethod
+    def stored(plain: Mapping[str, Any]) -> Layout:
+        """The sizes are those of whoever keeps it."""
+        return {"pointers": "pointers owners n", "codes": "codes others n", "values": "float64 n"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numba import njit
@@ -12,6 +12,7 @@ from scipy import sparse
 from recsys_lab.algorithms.base import Algorithm, require
 from recsys_lab.algorithms.bpr import require_positive
 from recsys_lab.algorithms.kernels import in_lines
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.pair_kernels import (
     below,
     dot,
@@ -37,6 +38,8 @@ class WARP(Algorithm):
     are interactions. It runs on one thread: the same seed gives the same factors, bit by bit. A user without training
     rows gets the items by their bias.
     """
+
+    stored: ClassVar[Layout] = {"user_factors_": "float32 users f", "item_factors_": "float32 items f"}
 
     n_factors: int = 64
     n_epochs: int = 60

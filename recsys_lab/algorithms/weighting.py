@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys_lab.algorithms.base import require
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.similarity import row_sums
 from recsys_lab.data.interactions import Float64
 
@@ -27,6 +28,8 @@ class TermWeights:
     n documents, df documents that hold the term; a logarithm below 0 (a term in every document) counts as 0.
     These are the definitions of Ferrari Dacrema et al. (TOIS 2021).
     """
+
+    stored: ClassVar[Layout] = {"weighting": "text", "inverse_frequency": "float64 terms", "mean_length": "number"}
 
     weighting: Weighting
     inverse_frequency: Float64  # (n_terms,)

@@ -20,11 +20,13 @@ from recsys_lab.evaluation.candidates import resolve_candidates
 from recsys_lab.experiment import Experiment
 from recsys_lab.promotion.choose import Choice, choose
 from recsys_lab.serving import model_store
-from recsys_lab.serving.bundle import N_SMOKE, Bundle, load_bundle, make_bundle, save_bundle
+from recsys_lab.serving.bundle import Bundle, load_bundle, make_bundle, save_bundle
 from recsys_lab.serving.recommender import Recommender
+from recsys_lab.serving.trial import require_trial, same_list, trial_lists
 from recsys_lab.trials import open_family
 
 MODEL_NAME = "recommender"  # the registered model that recsys-lab serve looks for
+N_ASKED = 3  # users whose lists the logged pyfunc is asked for
 N_COMPARED = 200  # users whose served lists are compared with the evaluated ones
 
 
@@ -68,13 +70,10 @@ def promote(
     uri = tracking.tracking_uri()
     with tempfile.TemporaryDirectory(prefix="recsys_lab_") as folder:
         place = Path(folder) / "bundle"
-        smoke = _smoke(Recommender(bundle))
-        save_bundle(bundle, place, _about(experiment, choice, evaluation, all_data, len(data)), smoke)
-        loaded, _ = load_bundle(place, own_modules=own)
-        if not all_data:
-            _require_equal(loaded, evaluation)
-        elif _smoke(Recommender(loaded)) != smoke:
-            raise ValueError("the bundle that was read back gives other lists; nothing is promoted")
+        about = _about(experiment, choice, evaluation, all_data, len(data))
+        save_bundle(bundle, place, about, trial_lists(Recommender(bundle)))
+        loaded, manifest = load_bundle(place, own_modules=own)
+        require_trial(Recommender(loaded), manifest["trial"])
         tags = {"algorithm": choice.trial.algorithm, "label": choice.trial.label, "experiment": experiment.name}
         version = model_store.log_version(uri, name, place, run_id=choice.run.run_id, tags=tags, own_modules=own)
     _require_pyfunc(model_store.load_pyfunc(uri, version), Recommender(loaded))
@@ -129,19 +128,22 @@ def _require_equal(bundle: Bundle, evaluation: Evaluation) -> int:
     chosen = np.unique(np.linspace(0, len(lists) - 1, min(N_COMPARED, len(lists))).astype(int))
     for row in chosen:
         answer = served.recommend(bundle.user_ids[lists.users[row]], lists.k)
-        expected = [bundle.item_ids[item] for item in lists.items[row] if item >= 0]
-        found = [one.item_id for one in answer.items] if answer and answer.source == "model" else []
-        if found != expected:
+        listed = answer.items if answer and answer.source == "model" else []
+        n = int((lists.items[row] >= 0).sum())
+        evaluated = [bundle.item_ids[item] for item in lists.items[row][:n]]
+        expected = {"items": evaluated, "scores": lists.scores[row][:n].tolist()}
+        found = {"items": [one.item_id for one in listed], "scores": [one.score for one in listed]}
+        if not same_list(expected, found):
             raise ValueError(
-                f"user {bundle.user_ids[lists.users[row]]!r}: the model serves {found[:5]}..., evaluated were "
-                f"{expected[:5]}...; nothing is promoted (recsys-lab verify {evaluation.algorithm} says more)"
+                f"user {bundle.user_ids[lists.users[row]]!r}: the model serves {found['items'][:5]}..., evaluated were "
+                f"{evaluated[:5]}...; nothing is promoted (recsys-lab verify {evaluation.algorithm} says more)"
             )
     return len(chosen)
 
 
 def _require_pyfunc(model: Any, served: Recommender) -> None:
     """Ask the logged model for a few users and compare."""
-    users = served.bundle.user_ids[:N_SMOKE]
+    users = served.bundle.user_ids[:N_ASKED]
     table = model.predict(pd.DataFrame({"user_id": [str(user) for user in users]}))
     for user in users:
         answer = served.recommend(user, 10)
@@ -149,11 +151,6 @@ def _require_pyfunc(model: Any, served: Recommender) -> None:
         found = table.loc[table["user_id"] == str(user), "item_id"].tolist()
         if found != expected:
             raise ValueError(f"user {user!r}: the logged model gives {found[:5]}, expected {expected[:5]}")
-
-
-def _smoke(served: Recommender) -> dict[str, list[str]]:
-    answers = {str(user): served.recommend(user, 10) for user in served.bundle.user_ids[:N_SMOKE]}
-    return {user: [str(one.item_id) for one in answer.items] for user, answer in answers.items() if answer}
 
 
 def _about(

@@ -1,6 +1,6 @@
 """What a replica serves from: a fitted algorithm, the ids and titles behind its codes, and what its users have.
 
-bundle/manifest.json    what it is: algorithm, parameters, data, run, capabilities, smoke lists, sha256 of the files
+bundle/manifest.json    what it is: algorithm, parameters, data, run, capabilities, trial lists, size and hash of files
 bundle/state/           ``recsys_lab.algorithms.state``: one JSON tree and one npz, no pickle
 """
 
@@ -11,25 +11,38 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm
+from recsys_lab.algorithms.layout import Layout, Several
 from recsys_lab.algorithms.state import load_state, save_state
 from recsys_lab.data.folders import written_whole
 from recsys_lab.data.genres import genre_names
 from recsys_lab.data.interactions import Int32, Int64, Interactions
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, STATE = "manifest.json", "state"
-N_SMOKE = 3  # users whose lists are kept, to be compared after loading
+FILES = ("arrays.npz", "state.json")  # of the state
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
     """Everything that answering needs; arrays by user and item code."""
+
+    stored: ClassVar[Layout] = {
+        "user_ids": "ids users",
+        "item_ids": "ids items",
+        "titles": Several("text", n="items"),
+        "genres": Several(Several("text"), n="items"),
+        "histories": "csr float32 users items",
+        "candidates": "codes items n",
+        "popularity": "int64 items",
+        "tie_seed": "number",
+        "algorithm": "algorithm",
+    }
 
     algorithm: Algorithm
     user_ids: list[Any]  # (n_users,) external ids, int or str
@@ -48,6 +61,16 @@ class Bundle:
     @property
     def n_items(self) -> int:
         return len(self.item_ids)
+
+    def require_sound(self) -> None:
+        """Raise ValueError for what the layout cannot say: ids that are not distinct, codes that cannot be listed."""
+        for name, ids in (("user", self.user_ids), ("item", self.item_ids)):
+            if len({str(one) for one in ids}) != len(ids):
+                raise ValueError(f"{len(ids)} {name} ids are not distinct as text")
+        if len(self.candidates) and (self.candidates[0] < 0 or (np.diff(self.candidates) <= 0).any()):
+            raise ValueError("candidates are not rising codes from 0")
+        if (self.popularity < 0).any():
+            raise ValueError("an item has a popularity below 0")
 
 
 def make_bundle(
@@ -76,10 +99,11 @@ def make_bundle(
     )
 
 
-def save_bundle(bundle: Bundle, folder: Path, about: Mapping[str, Any], smoke: Mapping[str, Sequence[Any]]) -> None:
+def save_bundle(bundle: Bundle, folder: Path, about: Mapping[str, Any], trial: Sequence[Mapping[str, Any]]) -> None:
     """Write ``bundle`` and its manifest to ``folder``, whole or not at all.
 
-    ``about``: facts of the run (JSON values). ``smoke``: user id -> item ids that must come out again after loading.
+    ``about``: facts of the run (JSON values). ``trial``: the lists that must come out again before a replica serves it
+    (``trial.trial_lists``).
     """
     with written_whole(folder) as fresh:
         save_state(bundle, fresh / STATE)
@@ -91,22 +115,41 @@ def save_bundle(bundle: Bundle, folder: Path, about: Mapping[str, Any], smoke: M
             "n_items": bundle.n_items,
             "n_candidates": len(bundle.candidates),
             "folds_in": bool(bundle.algorithm.serves_new_users),
-            "smoke": [{"user": user, "items": list(items)} for user, items in smoke.items()],
-            "files": {path.name: _sha256(path) for path in sorted((fresh / STATE).iterdir())},
+            "files": {
+                path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+                for path in sorted((fresh / STATE).iterdir())
+            },
+            "trial": list(trial),
             **about,
         }
         (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def load_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a bundle. FileNotFoundError without one, ValueError for another format."""
+    """The manifest of a bundle. FileNotFoundError without one, ValueError for another format and other files."""
     path = folder / MANIFEST
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no bundle ({MANIFEST}); recsys-lab promote makes one")
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if manifest.get("format") != FORMAT:
-        raise ValueError(f"{folder} is a bundle of format {manifest.get('format')}; this version reads {FORMAT}")
-    return manifest
+    return read_manifest(path.read_bytes(), str(folder))
+
+
+def read_manifest(text: bytes, place: str) -> dict[str, Any]:
+    """The manifest in ``text``. ValueError, naming the ``place``, unless it is one of this format."""
+    try:
+        manifest = json.loads(text)
+        if manifest["format"] != FORMAT:
+            raise ValueError(f"{place} is a bundle of format {manifest['format']}; this version reads {FORMAT}")
+        files = {name: (one["bytes"], one["sha256"]) for name, one in manifest["files"].items()}
+        sound = set(files) == set(FILES) and all(
+            type(n_bytes) is int and n_bytes >= 0 and isinstance(digest, str) for n_bytes, digest in files.values()
+        )
+        about = (manifest["algorithm"], manifest["folds_in"], manifest["trial"])
+        sound = sound and [type(one) for one in about] == [str, bool, list]
+    except (KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{place} has no manifest of a bundle: {type(error).__name__}: {error}") from error
+    if not sound:
+        raise ValueError(f"{place} has a manifest without the size and hash of {', '.join(FILES)}, or of other types")
+    return dict(manifest)
 
 
 def load_bundle(folder: Path, *, own_modules: Collection[str] = ()) -> tuple[Bundle, dict[str, Any]]:
@@ -117,11 +160,14 @@ def load_bundle(folder: Path, *, own_modules: Collection[str] = ()) -> tuple[Bun
     manifest = load_manifest(folder)
     for name, expected in manifest["files"].items():
         found = _sha256(folder / STATE / name)
-        if found != expected:
-            raise ValueError(f"{folder}: {name} has sha256 {found[:12]}..., its manifest says {expected[:12]}...")
-    bundle = load_state(folder / STATE, own_modules=own_modules)
-    if not isinstance(bundle, Bundle):
-        raise ValueError(f"{folder} holds a {type(bundle).__name__} and no bundle")
+        if found != expected["sha256"]:
+            raise ValueError(
+                f"{folder}: {name} has sha256 {found[:12]}..., its manifest says {expected['sha256'][:12]}"
+            )
+    bundle = load_state(folder / STATE, Bundle, own_modules=own_modules)
+    bundle.require_sound()
+    if manifest["folds_in"] != bundle.algorithm.serves_new_users:
+        raise ValueError(f"{folder}: the manifest says folds_in {manifest['folds_in']}, its model does not")
     return bundle, manifest
 
 

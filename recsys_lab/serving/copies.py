@@ -1,7 +1,7 @@
 """The copies of models on this disk, which a start without the registry begins with.
 
-folder/champion/7-1f0c2b9e-.../   the bundle of a version
-folder/champion.json              which of them was the last good one; replaced in one step
+folder/champion/7-1f0c2b9e-.../                the bundle of a version
+folder/champion/7-1f0c2b9e-.../version.json    written when it has passed its trial: which version it is
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +19,9 @@ import orjson
 from recsys_lab.serving.model_store import Version
 from recsys_lab.serving.schemas import Role
 
-FRESH = 300.0  # seconds that a folder is left alone: a second process on this disk may have just written it
+KEPT = 3  # good copies of a role: where the newest is damaged, the one before it answers
+FRESH = 300.0  # seconds that a folder without a version is left alone: another process on this disk may be loading it
+PASSED = "version.json"
 
 
 class Copies:
@@ -32,29 +35,25 @@ class Copies:
         return self.folder / role / f"{int(version.number)}-{time.time_ns():x}"
 
     def remember(self, role: Role, version: Version, place: Path) -> None:
-        """Make ``place`` the last good copy, and remove the others, except what another process may be loading."""
-        pointer = self._pointer(role)
-        partial = pointer.with_name(f".{pointer.name}.{uuid.uuid4().hex}")
-        partial.write_bytes(orjson.dumps({"version": asdict(version), "folder": place.name}))
-        partial.replace(pointer)
+        """Make ``place`` the last good copy, and remove all but the last few."""
+        partial = place / f".{PASSED}.{uuid.uuid4().hex}"
+        partial.write_bytes(orjson.dumps(asdict(version)))
+        partial.replace(place / PASSED)
+        good = [one for one, _ in self.good(role)]
         for other in (self.folder / role).iterdir():
-            if other != place and not _is_fresh(other):
+            if other not in good[:KEPT] and (other in good or not _is_fresh(other)):
                 shutil.rmtree(other, ignore_errors=True)
 
-    def last(self, role: Role) -> tuple[Version, Path] | None:
-        """The last good copy; None when there is none. Raises what is wrong with the pointer to it."""
-        if not self._pointer(role).is_file():
-            return None
-        kept = orjson.loads(self._pointer(role).read_bytes())
-        return Version(**kept["version"]), self.folder / role / Path(kept["folder"]).name
+    def good(self, role: Role) -> Iterator[tuple[Path, Version]]:
+        """The copies that have passed their trial, the last one first."""
+        places = self.folder.joinpath(role).glob(f"*/{PASSED}")
+        for file in sorted(places, key=lambda file: file.parent.name.rpartition("-")[2], reverse=True):
+            with suppress(OSError, ValueError, TypeError):  # torn, or removed by another process
+                yield file.parent, Version(**orjson.loads(file.read_bytes()))
 
     def forget(self, role: Role) -> None:
         """Remove the copies of ``role``."""
-        self._pointer(role).unlink(missing_ok=True)
         shutil.rmtree(self.folder / role, ignore_errors=True)
-
-    def _pointer(self, role: Role) -> Path:
-        return self.folder / f"{role}.json"
 
 
 def _is_fresh(folder: Path) -> bool:

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from recsys_lab.serving.bundle import load_bundle
 from recsys_lab.serving.logs import log
 from recsys_lab.serving.model_store import Version
 from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.recommender import Recommender
 from recsys_lab.serving.schemas import Role
+from recsys_lab.serving.trial import require_trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,21 +77,10 @@ def open_model(role: Role, version: Version, folder: Path, own_modules: tuple[st
     try:
         bundle, manifest = load_bundle(folder, own_modules=own_modules)
         recommender = Recommender(bundle)
-        _try_out(recommender, manifest)
+        require_trial(recommender, manifest["trial"])
     except ModuleNotFoundError as error:
         right = "install it, in an image by its build argument EXTRAS (docs/operations.md)"
         raise ImportError(
             f"the model needs the package {error.name}, which is not here; right would be to {right}"
         ) from error
     return Loaded(role, version, recommender, manifest, time.time())
-
-
-def _try_out(recommender: Recommender, manifest: dict[str, Any]) -> None:
-    """Ask for the lists that the manifest says must come out, with reasons, so that compiled loops are ready too."""
-    for number, expected in enumerate(manifest["smoke"], 1):  # ids of users would stand in the log
-        answer = recommender.recommend(expected["user"], max(len(expected["items"]), 1), explain=True)
-        found = [str(one.item_id) for one in answer.items] if answer else []
-        if found != [str(item) for item in expected["items"]]:
-            raise ValueError(f"trial user {number}: the list is {found[:5]}, expected {expected['items'][:5]}")
-        if answer and not np.isfinite([one.score for one in answer.items]).all():
-            raise ValueError(f"trial user {number}: a score is not finite")

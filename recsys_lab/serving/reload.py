@@ -7,6 +7,7 @@ import random
 import shutil
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from recsys_lab.serving import model_store
 from recsys_lab.serving.copies import Copies
@@ -85,43 +86,51 @@ class Watcher:
 
     def _load(self, role: Role, version: Version) -> None:
         """Fetch, load beside the one that answers, try, swap."""
+        settings = self.settings
         place = self.copies.place(role, version)
         try:
-            model_store.fetch_bundle(self.settings.registry_uri, version, place)
-        except Exception as error:  # the network or the disk: the next look tries again
-            self._failed(role, version, "a version cannot be fetched", "failed", error)
-            return
-        try:
-            loaded = open_model(role, version, place, self.settings.own_modules)
-        except Exception as error:  # the version: not tried again
-            self._rejected[role] = version
-            self._failed(role, version, "a version is broken and not taken", "rejected", error)
+            model_store.fetch_bundle(settings.registry_uri, version, place, settings.max_bundle_bytes)
+            loaded = open_model(role, version, place, settings.own_modules)
+        except Exception as error:
+            broken = place.is_dir() or isinstance(error, ValueError)
             shutil.rmtree(place, ignore_errors=True)
+            self._failed(role, version, error, broken)
             return
         self.models.swap(loaded)
         self.models.set_stale(role, False)
-        self.copies.remember(role, version, place)
+        try:
+            self.copies.remember(role, version, place)
+        except OSError as error:  # it answers all the same; a start without the registry begins with an older one
+            log("a version cannot be kept on this disk", level=logging.ERROR, error=error, role=role)
 
-    def _failed(self, role: Role, version: Version, message: str, result: str, error: Exception) -> None:
-        self.monitoring.reloads.labels(result).inc()
+    def _failed(self, role: Role, version: Version, error: Exception, broken: bool) -> None:
+        """Note what went wrong. A broken version is not tried again; a network or a disk may be better next time."""
+        if broken:
+            self._rejected[role] = version
+        message = "a version is broken and not taken" if broken else "a version cannot be fetched"
+        self.monitoring.reloads.labels("rejected" if broken else "failed").inc()
         log(message, level=logging.ERROR, error=error, role=role, version=version.number)
         self.models.set_stale(role, self.models.of(role) is not None)
 
+    def _remember(self, role: Role, version: Version, place: Path) -> None:
+        try:
+            self.copies.remember(role, version, place)
+        except OSError as error:  # it answers all the same; a start without the registry begins with an older one
+            log("a version cannot be kept on this disk", level=logging.ERROR, error=error, role=role)
+
     def _load_copy(self, role: Role, wanted: str) -> None:
         """The last good version on this disk; stale, unless it is the very number that is pinned."""
-        try:
-            last = self.copies.last(role)
-            if last is None or last[0].name != self.settings.model:
-                return
-            version, place = last
-            pinned = wanted.isdigit()
-            if pinned and version.number != wanted:
-                return
-            self.models.swap(open_model(role, version, place, self.settings.own_modules))
-        except Exception as error:
-            log("the copy on disk is broken", level=logging.ERROR, error=error, role=role)
+        pinned = wanted.isdigit()
+        for place, version in self.copies.good(role):
+            if version.name != self.settings.model or (pinned and version.number != wanted):
+                continue
+            try:
+                self.models.swap(open_model(role, version, place, self.settings.own_modules))
+            except Exception as error:
+                log("a copy on disk is broken", level=logging.ERROR, error=error, role=role, version=version.number)
+                continue
+            self.models.set_stale(role, not pinned)
             return
-        self.models.set_stale(role, not pinned)
 
 
 def _same(version: Version, other: Version | None) -> bool:

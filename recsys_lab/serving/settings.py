@@ -41,6 +41,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     queue_size: int = 10_000
+    max_bundle_bytes: int = 1_000_000_000  # of a model that is fetched
     drain_seconds: float = 0.0  # answered on after SIGTERM, not ready, so that a proxy stops asking
     ab_share: float = 0.0  # of the users, answered by the challenger
     shadow: bool = False  # the challenger answers too, unseen
@@ -85,6 +86,9 @@ class Settings:
             poll_seconds=read("POLL_SECONDS", "15", _between(0.05, 3600), "seconds between 0.05 and 3600"),
             host=text("HOST", "127.0.0.1"),
             port=int(read("PORT", "8000", _between(1, 65535, int), "a port from 1 to 65535")),
+            max_bundle_bytes=int(
+                read("MAX_BUNDLE_BYTES", "1000000000", _between(1, 2**50, int), "a whole number of bytes from 1 on")
+            ),
             queue_size=int(read("QUEUE_SIZE", "10000", _between(1, 10_000_000, int), "a whole number from 1 on")),
             drain_seconds=read("DRAIN_SECONDS", "0", _between(0, 60), "seconds from 0 to 60"),
             ab_share=read("AB_SHARE", "0", _between(0, 1), "a share from 0 to 1"),

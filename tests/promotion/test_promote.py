@@ -88,10 +88,11 @@ def test_the_winner_is_promoted_and_serves_what_was_evaluated(experiment: Experi
     assert manifest["run_id"] == done.choice.run.run_id
     assert manifest["label"] == done.choice.trial.label
     served = Recommender(load_bundle(folder, own_modules=["own_for_promotion"])[0])
-    for smoke in manifest["smoke"]:
-        answer = served.recommend(smoke["user"], 10)
+    assert len(manifest["trial"]) == min(len(served.bundle.user_ids), 201)
+    for one in manifest["trial"]:
+        answer = served.recommend(one["user"], 10)
         assert answer is not None
-        assert [str(one.item_id) for one in answer.items] == smoke["items"]
+        assert [str(item.item_id) for item in answer.items] == one["items"]
     assert not [path for path in Path(folder).rglob("*") if path.suffix in {".pkl", ".pickle", ".joblib"}]
     assert said[0].startswith(done.choice.trial.label)
 

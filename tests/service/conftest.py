@@ -15,12 +15,11 @@ import pytest
 
 from recsys_lab.serving import model_store
 from recsys_lab.serving.bundle import Bundle, save_bundle
-from recsys_lab.serving.recommender import Recommender
 from recsys_lab.serving.storage import Database
 from tests.deploy.files import compose
 from tests.service.load import Load
 from tests.service.parts import KEY, Part, Postgres, Proxy, Registry, Replica, needed, wait_for, works
-from tests.serving.apps import bundle_of
+from tests.serving.apps import bundle_of, trial_of
 
 NAME = "recommender"
 
@@ -82,15 +81,10 @@ def register(uri: str, folder: Path, bundle: Bundle, own_modules: tuple[str, ...
     """A new version in the registry, with the lists that a replica tries."""
     from mlflow import MlflowClient
 
-    served = Recommender(bundle)
-    lists: dict[str, list[Any]] = {}
-    for user in bundle.user_ids[:3]:
-        answer = served.recommend(user, 10)
-        assert answer is not None
-        lists[str(user)] = [str(one.item_id) for one in answer.items]
     place = folder / "bundle"
     folder.mkdir()
-    save_bundle(bundle, place, {"label": type(bundle.algorithm).__name__, "metrics": {}, "run_id": ""}, lists)
+    about = {"label": type(bundle.algorithm).__name__, "metrics": {}, "run_id": ""}
+    save_bundle(bundle, place, about, trial_of(bundle))
     run = MlflowClient(uri).create_run("0").info.run_id
     return model_store.log_version(uri, NAME, place, run_id=run, tags={}, own_modules=own_modules)
 

@@ -12,7 +12,7 @@ from recsys_lab.serving.bundle import save_bundle
 from recsys_lab.serving.copies import Copies
 from recsys_lab.serving.model_store import Version
 from tests.service.parts import KEY, Replica, wait_for
-from tests.serving.apps import bundle_of
+from tests.serving.apps import bundle_of, trial_of
 from tests.serving.described import app_to_describe, examples
 
 schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis: make setup-dev")
@@ -24,7 +24,7 @@ def _keep(folder: Path, role: Any, name: str) -> None:
     copies, version = Copies(folder / "bundles"), Version("recommender", "1", "run", "here", {})
     place = copies.place(role, version)
     place.parent.mkdir(parents=True)
-    save_bundle(bundle_of(name), place, {"label": name, "metrics": {}}, {})
+    save_bundle(bundle_of(name), place, {"label": name, "metrics": {}}, trial_of(bundle_of(name)))
     copies.remember(role, version, place)
 
 

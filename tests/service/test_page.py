@@ -16,7 +16,7 @@ from recsys_lab.serving import model_store
 from recsys_lab.serving.bundle import save_bundle
 from tests.service.browser import Browser
 from tests.service.parts import KEY, Replica, fetch, wait_for, works
-from tests.serving.apps import bundle_of
+from tests.serving.apps import bundle_of, trial_of
 
 pytestmark = pytest.mark.service
 
@@ -57,7 +57,9 @@ def _registered(registry: str, folder: Path, algorithm: str) -> str:
 
     place = folder / algorithm / "bundle"
     place.parent.mkdir()
-    save_bundle(bundle_of(algorithm), place, {"label": algorithm, "metrics": {"ndcg@10": 0.25}}, {})
+    save_bundle(
+        bundle_of(algorithm), place, {"label": algorithm, "metrics": {"ndcg@10": 0.25}}, trial_of(bundle_of(algorithm))
+    )
     run = MlflowClient(registry).create_run("0").info.run_id
     return model_store.log_version(registry, NAME, place, run_id=run, tags={}).number
 

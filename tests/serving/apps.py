@@ -18,11 +18,18 @@ from recsys_lab.serving.bundle import Bundle, make_bundle, save_bundle
 from recsys_lab.serving.model_store import Version
 from recsys_lab.serving.recommender import Recommender
 from recsys_lab.serving.settings import Settings
+from recsys_lab.serving.trial import trial_lists
 
 SMALL = {"n_factors": 4, "n_epochs": 2, "n_neighbors": 20, "layers": (8, 4), "n_hidden": 8, "batch_size": 64}
 
 
 Start = Callable[..., TestClient]
+Trial = list[dict[str, Any]]
+
+
+def trial_of(bundle: Bundle) -> Trial:
+    """The lists that a bundle gives."""
+    return trial_lists(Recommender(bundle))
 
 
 @dataclass
@@ -35,14 +42,11 @@ class Registry:
     asked: int = 0
     fetched: list[str] = field(default_factory=list)
 
-    def add(self, bundle: Bundle, *aliases: str, smoke: dict[str, list[Any]] | None = None) -> str:
+    def add(self, bundle: Bundle, *aliases: str, trial: Trial | None = None) -> str:
         """Register ``bundle`` as the next version and move ``aliases`` to it; its number."""
         number = str(1 + sum(path.is_dir() for path in self.folder.iterdir()))
-        served = Recommender(bundle)
-        lists = {str(user): served.recommend(user, 10) for user in bundle.user_ids[:3]}
-        found = {user: [str(one.item_id) for one in answer.items] for user, answer in lists.items() if answer}
         about = {"label": type(bundle.algorithm).__name__, "metrics": {"ndcg@10": 0.25}, "run_id": f"run{number}"}
-        save_bundle(bundle, self.folder / number, about, found if smoke is None else smoke)
+        save_bundle(bundle, self.folder / number, about, trial_of(bundle) if trial is None else trial)
         self.aliases |= dict.fromkeys(aliases, number)
         return number
 
@@ -55,7 +59,7 @@ class Registry:
             return None
         return Version(name, number, f"run{number}", f"here/{number}", {})
 
-    def fetch_bundle(self, uri: str, version: Version, folder: Path) -> Path:
+    def fetch_bundle(self, uri: str, version: Version, folder: Path, most: int = 0) -> Path:
         if self.down:
             raise ConnectionError("registry down")
         self.fetched.append(version.number)

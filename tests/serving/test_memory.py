@@ -63,7 +63,7 @@ def test_only_pages_that_nobody_wrote_are_given_back() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says which pages are unchanged")
 def test_lists_are_the_same_after_memory_was_given_back(tmp_path: Path) -> None:
-    save_bundle(bundle_of("IALS"), tmp_path / "bundle", {}, {})
+    save_bundle(bundle_of("IALS"), tmp_path / "bundle", {}, [])
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path / "bundle")],
         capture_output=True,

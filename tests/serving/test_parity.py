@@ -30,7 +30,7 @@ from recsys_lab.serving.bundle import make_bundle, save_bundle
 from recsys_lab.serving.model_store import Version
 from recsys_lab.serving.models import open_model
 from recsys_lab.splits import Split
-from tests.serving.apps import SMALL, settings_in
+from tests.serving.apps import SMALL, settings_in, trial_of
 
 K = 10
 TIE_SEED = 5  # not the default: a server that forgot it would order equal scores otherwise
@@ -62,7 +62,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     app.state.feedback.close()
 
 
-@pytest.fixture(params=CATALOGUE, scope="module")
+SERVED = [name for name, entry in CATALOGUE.items() if "truth" not in entry.needs]  # nobody serves the Oracle
+
+
+@pytest.fixture(params=SERVED, scope="module")
 def served(request: pytest.FixtureRequest, api: FastAPI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Fitted once; written as a bundle and as the pyfunc that promotion logs, and read back by each server."""
     from mlflow.pyfunc import load_model, scoring_server
@@ -76,7 +79,8 @@ def served(request: pytest.FixtureRequest, api: FastAPI, tmp_path_factory: pytes
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the small networks have not converged
         algorithm.fit(_parts().train)
-    save_bundle(make_bundle(algorithm, _parts().history, tie_seed=TIE_SEED), folder / "bundle", {}, {})
+    bundle = make_bundle(algorithm, _parts().history, tie_seed=TIE_SEED)
+    save_bundle(bundle, folder / "bundle", {}, trial_of(bundle))
     model_store.save_pyfunc(folder / "model", folder / "bundle", ())
     api.state.models.swap(open_model("champion", Version("recommender", "1", "", "", {}), folder / "bundle", ()))
     with pytest.MonkeyPatch.context() as patch:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import urllib.request
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,6 @@ def test_a_process_from_start_to_end(registry: Registry, tmp_path: Path) -> None
     version = Version("recommender", registry.add(bundle_of(), "champion"), "run1", "here", {})
     copies = Copies(tmp_path / "bundles")
     copies.remember("champion", version, registry.fetch_bundle("", version, copies.place("champion", version)))
-    assert json.loads((tmp_path / "bundles" / "champion.json").read_text())["version"] == asdict(version)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -124,11 +124,11 @@ def test_everything_seen_is_an_empty_exhausted_list() -> None:
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
-    save_bundle(_served().bundle, tmp_path / "bundle", {"run_id": "r"}, {})
+    save_bundle(_served().bundle, tmp_path / "bundle", {"run_id": "r"}, [])
     manifest = load_manifest(tmp_path / "bundle")
     assert (manifest["algorithm"], manifest["run_id"]) == ("EASE", "r")
     path = tmp_path / "bundle" / "state" / "state.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format":  1'))
+    path.write_text(path.read_text().replace('"format": 2', '"format":  2'))
     with pytest.raises(ValueError, match=r"state\.json has sha256"):
         load_bundle(tmp_path / "bundle")
     with pytest.raises(FileNotFoundError, match="recsys-lab promote"):

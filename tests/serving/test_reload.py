@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import threading
 from dataclasses import replace
@@ -14,9 +15,11 @@ from fastapi.testclient import TestClient
 
 from recsys_lab.serving import copies, model_store
 from recsys_lab.serving.app import create_app
+from recsys_lab.serving.bundle import Bundle
+from recsys_lab.serving.model_store import Version
 from recsys_lab.serving.models import open_model
 from recsys_lab.serving.recommender import Recommender
-from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, settings_in, wait_until
+from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, settings_in, trial_of, wait_until
 
 USER = str(bundle_of().user_ids[3])
 LIST = f"/v1/users/{USER}/recommendations"
@@ -82,26 +85,55 @@ def test_answers_go_on_while_a_version_is_swapped(registry: Registry, client: Te
 
 
 def _other_lists(registry: Registry) -> None:
-    registry.add(bundle_of("ItemKNN"), "champion", smoke={USER: ["no", "such", "list"]})
+    """Of the last user of the trial."""
+    bundle = bundle_of("ItemKNN")
+    trial = copy.deepcopy(trial_of(bundle))
+    trial[-1]["items"].reverse()
+    registry.add(bundle, "champion", trial=trial)
+
+
+def _no_trial(registry: Registry) -> None:
+    registry.add(bundle_of("ItemKNN"), "champion", trial=[])
+
+
+def _trial_of_one(registry: Registry) -> None:
+    bundle = bundle_of("ItemKNN")
+    registry.add(bundle, "champion", trial=trial_of(bundle)[:1])
+
+
+def _broken(registry: Registry, bundle: Bundle) -> None:
+    """With the lists of the sound one, as if only other users were hit."""
+    registry.add(bundle, "champion", trial=trial_of(bundle_of("BPR", n_factors=3)))
 
 
 def _not_finite(registry: Registry) -> None:
-    bundle = bundle_of("PureSVD")
-    registry.add(bundle, "champion")
-    broken = bundle_of("PureSVD", n_factors=3)
-    factors = np.full_like(broken.algorithm.item_factors_, np.nan)  # type: ignore[attr-defined]
-    algorithm = broken.algorithm
-    algorithm.item_factors_ = factors  # type: ignore[attr-defined]
-    registry.aliases["champion"] = _saved_without_a_trial(registry, replace(broken, algorithm=algorithm))
+    """For all but the users that a trial looked at before: the first three."""
+    bundle = bundle_of("BPR", n_factors=3)
+    algorithm = copy.copy(bundle.algorithm)
+    algorithm.user_factors_ = algorithm.user_factors_.copy()  # type: ignore[attr-defined]
+    algorithm.user_factors_[3:] = np.nan  # type: ignore[attr-defined]
+    _broken(registry, replace(bundle, algorithm=algorithm))
 
 
-def _saved_without_a_trial(registry: Registry, bundle: Any) -> str:
-    from recsys_lab.serving.bundle import save_bundle
+def _too_few_titles(registry: Registry) -> None:
+    bundle = bundle_of("BPR", n_factors=3)
+    _broken(registry, replace(bundle, titles=bundle.titles[:3]))
 
-    number = str(1 + sum(path.is_dir() for path in registry.folder.iterdir()))
-    smoke = {USER: [str(item) for item in bundle.item_ids[:10]]}
-    save_bundle(bundle, registry.folder / number, {"run_id": "r"}, smoke)
-    return number
+
+def _one_user_twice(registry: Registry) -> None:
+    bundle = bundle_of("BPR", n_factors=3)
+    _broken(registry, replace(bundle, user_ids=[*bundle.user_ids[:-1], str(bundle.user_ids[0])]))
+
+
+def _a_candidate_that_is_no_item(registry: Registry) -> None:
+    bundle = bundle_of("BPR", n_factors=3)
+    _broken(registry, replace(bundle, candidates=np.append(bundle.candidates, bundle.n_items).astype(np.int32)))
+
+
+def _claims_to_fold_in(registry: Registry) -> None:
+    number = registry.add(bundle_of("BPR", n_factors=3), "champion")
+    file = registry.folder / number / "manifest.json"
+    file.write_text(file.read_text().replace('"folds_in": false', '"folds_in": true'))
 
 
 def _changed_file(registry: Registry) -> None:
@@ -115,7 +147,21 @@ def _missing_file(registry: Registry) -> None:
     (registry.folder / number / "manifest.json").unlink()
 
 
-@pytest.mark.parametrize("breaks", [_other_lists, _not_finite, _changed_file, _missing_file])
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        _other_lists,
+        _no_trial,
+        _trial_of_one,
+        _not_finite,
+        _too_few_titles,
+        _one_user_twice,
+        _a_candidate_that_is_no_item,
+        _claims_to_fold_in,
+        _changed_file,
+        _missing_file,
+    ],
+)
 def test_a_broken_version_is_never_swapped_in(registry: Registry, client: TestClient, breaks: Any) -> None:
     breaks(registry)
     broken = registry.aliases["champion"]
@@ -165,15 +211,15 @@ def test_a_broken_version_at_the_start_leaves_the_last_good_one(registry: Regist
     assert client.get("/readyz").json() == {"status": "ready", "version": "1", "stale": True}
 
 
-@pytest.mark.parametrize("damage", ["pointer", "file", "another model"])
+@pytest.mark.parametrize("damage", ["version", "file", "another model"])
 def test_a_copy_that_cannot_be_used_leaves_the_service_unready(
     registry: Registry, start: Start, tmp_path: Path, damage: str
 ) -> None:
     registry.add(bundle_of(), "champion")
     start()
     registry.down = True
-    if damage == "pointer":
-        (tmp_path / "bundles" / "champion.json").write_text("{")
+    if damage == "version":
+        next((tmp_path / "bundles" / "champion").rglob("version.json")).write_text("{")
     elif damage == "file":
         next((tmp_path / "bundles" / "champion").rglob("state.json")).write_text("{}")
     client = start(ready=False, model="another" if damage == "another model" else "recommender")
@@ -196,14 +242,58 @@ def test_a_pinned_version(registry: Registry, start: Start) -> None:
     assert again.get("/readyz").json() == {"status": "ready", "version": "1", "stale": False}
 
 
-def test_only_the_copy_in_use_is_kept(
+@pytest.mark.parametrize("damage", ["torn version", "no version", "changed file", "no file", "nothing"])
+def test_without_a_registry_the_last_copy_that_is_whole_answers(
+    registry: Registry, client: TestClient, start: Start, tmp_path: Path, damage: str
+) -> None:
+    registry.add(bundle_of("ItemKNN"), "champion")
+    _look(client)
+    last = max((tmp_path / "bundles" / "champion").iterdir(), key=lambda place: place.name.rpartition("-")[2])
+    if damage == "torn version":
+        (last / "version.json").write_bytes((last / "version.json").read_bytes()[:20])
+    elif damage == "no version":
+        (last / "version.json").unlink()
+    elif damage == "changed file":
+        (last / "state" / "arrays.npz").write_bytes(b"\x00" * 1000)
+    elif damage == "no file":
+        (last / "manifest.json").unlink()
+    registry.down = True
+    expected = "2" if damage == "nothing" else "1"
+    assert start().get("/readyz").json() == {"status": "ready", "version": expected, "stale": True}
+
+
+def test_a_minute_of_promotions_leaves_a_few_copies(registry: Registry, client: TestClient, tmp_path: Path) -> None:
+    for number in range(12):
+        registry.add(bundle_of("ItemKNN" if number % 2 else "EASE"), "champion")
+        _look(client)
+    versions = [version.number for _, version in app_of(client).state.watcher.copies.good("champion")]
+    assert versions == ["13", "12", "11"]
+    assert len(list((tmp_path / "bundles" / "champion").iterdir())) == 3
+
+
+def test_what_a_crash_left_is_removed_later(
     registry: Registry, client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    left = tmp_path / "bundles" / "champion" / "9-18ec4f3b3021666"
+    (left / "state").mkdir(parents=True)
+    registry.add(bundle_of("ItemKNN"), "champion")
+    _look(client)
+    assert left.is_dir(), "another process may be loading it"
     monkeypatch.setattr(copies, "FRESH", 0.0)
-    for _ in range(2):
-        registry.add(bundle_of("ItemKNN"), "champion")
-        _look(client)
-    assert len(list((tmp_path / "bundles" / "champion").iterdir())) == 1
+    registry.add(bundle_of("EASE"), "champion")
+    _look(client)
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("number", ["x", "../../7", "", "7 8"])
+def test_a_registry_that_answers_nonsense_leaves_the_champion_and_says_stale(
+    registry: Registry, client: TestClient, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    monkeypatch.setattr(model_store, "version_of", lambda *_: Version("recommender", number, "", "here", {}))
+    _look(client)
+    assert client.get(LIST).status_code == 200
+    assert client.get("/readyz").json()["stale"] is True
+    assert metric(client, 'reload_total{result="failed"}') == 2  # for each alias
 
 
 def test_a_challenger_comes_and_goes(registry: Registry, client: TestClient, tmp_path: Path) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -29,11 +33,6 @@ class Server(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
-
-    def lists(self, path: str, *names: str) -> None:
-        """Let a folder of artifacts have these entries; a name that ends in / is a folder."""
-        files = [{"path": name.removesuffix("/"), "is_dir": name.endswith("/")} for name in names]
-        self.answers[f"{rest.FILES}?path={path}"] = [(200, {"files": files})]
 
     def gives(self, path: str, body: bytes) -> None:
         """Let a file have this content."""
@@ -169,58 +168,199 @@ def _version(source: str = VERSION["source"]) -> Version:
     return Version("m", "7", "r1", source, {})
 
 
-def test_a_bundle_is_fetched_whole(server: Server, tmp_path: Path) -> None:
-    server.lists(ROOT, "manifest.json", "state/")
-    server.lists(f"{ROOT}/state", "an array.npz")
-    server.gives(f"{ROOT}/manifest.json", b"{}")
-    server.gives(f"{ROOT}/state/an%20array.npz", b"\x00" * 3_000_000)
-    place = fetch_bundle(server.url, _version(), tmp_path / "copy")
-    assert {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()} == {
-        "manifest.json",
-        "state/an array.npz",
-    }
-    assert (place / "state" / "an array.npz").stat().st_size == 3_000_000
-    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+FILE = f"{rest.FILES}/{ROOT}"
+CONTENT = {"arrays.npz": b"\x00" * 3_000_000, "state.json": b"{}"}
+
+
+def _manifest(**changes: Any) -> bytes:
+    files = {name: {"bytes": len(content), "sha256": "x"} for name, content in CONTENT.items()}
+    return json.dumps(
+        {"format": 2, "algorithm": "EASE", "folds_in": True, "trial": [], "files": files} | changes
+    ).encode()
+
+
+def _give_bundle(server: Server, **changes: bytes) -> None:
+    for name, content in CONTENT.items():
+        server.gives(f"{ROOT}/state/{name}", changes.get(name.partition(".")[0], content))
+    server.gives(f"{ROOT}/manifest.json", changes.get("manifest", _manifest()))
+
+
+def test_a_bundle_is_fetched_whole_and_for_this_user_only(server: Server, tmp_path: Path) -> None:
+    _give_bundle(server)
+    place = fetch_bundle(server.url, _version(), tmp_path / "copies" / "copy", 4_000_000)
+    found = {path.relative_to(place).as_posix(): path for path in place.rglob("*")}
+    assert sorted(found) == ["manifest.json", "state", "state/arrays.npz", "state/state.json"]
+    assert {name: found[f"state/{name}"].read_bytes() for name in CONTENT} == CONTENT
+    assert {oct(path.stat().st_mode & 0o777) for path in found.values() if path.is_file()} == {"0o600"}
+    folders = (place, place / "state", place.parent)
+    assert {oct(path.stat().st_mode & 0o777) for path in folders} == {"0o700"}
+    assert [path.name for path in place.parent.iterdir()] == ["copy"]
+    assert [asked.removeprefix(FILE) for asked in server.asked] == [
+        "/manifest.json",
+        "/state/arrays.npz",
+        "/state/state.json",
+    ]
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["../evil", "..", "/etc/evil", "a/../../evil", "..\\evil", "C:evil", ".", "", "/"],
+    "files",
+    [
+        {"../evil": {"bytes": 1, "sha256": "x"}},
+        {"arrays.npz": {"bytes": 1, "sha256": "x"}},
+        {**{name: {"bytes": 1, "sha256": "x"} for name in CONTENT}, "/etc/evil": {"bytes": 1, "sha256": "x"}},
+        {name: {"bytes": -1, "sha256": "x"} for name in CONTENT},
+        {name: {"bytes": True, "sha256": "x"} for name in CONTENT},
+        {name: {"bytes": "1", "sha256": "x"} for name in CONTENT},
+        [],
+        None,
+    ],
 )
-@pytest.mark.parametrize("is_dir", [False, True])
-def test_a_server_cannot_write_outside_the_folder(server: Server, tmp_path: Path, name: str, is_dir: bool) -> None:
-    server.answers[f"{rest.FILES}?path={ROOT}"] = [(200, {"files": [{"path": name, "is_dir": is_dir}]})]
-    (tmp_path / "in").mkdir()
-    with pytest.raises(rest.RegistryError, match="plain name"):
-        fetch_bundle(server.url, _version(), tmp_path / "in" / "copy")
-    assert [path.name for path in tmp_path.rglob("*")] == ["in"]
-
-
-def test_a_bundle_without_end_is_left(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "MOST_FILES", 3)
-    server.lists(ROOT, *"abcd")
-    for name in "abcd":
-        server.gives(f"{ROOT}/{name}", b"x")
-    with pytest.raises(rest.RegistryError, match="more than 3 files"):
+def test_a_manifest_names_the_files_of_a_bundle_and_no_others(server: Server, tmp_path: Path, files: Any) -> None:
+    _give_bundle(server, manifest=_manifest(files=files))
+    with pytest.raises(ValueError, match="manifest"):
         fetch_bundle(server.url, _version(), tmp_path / "copy")
-    for depth in range(12):
-        server.lists(ROOT + "/a" * depth, "a/")
-    with pytest.raises(rest.RegistryError, match="too deep"):
+    assert not list(tmp_path.iterdir())
+    assert len(server.asked) == 1
+
+
+def test_no_more_is_written_than_the_manifest_says(server: Server, tmp_path: Path) -> None:
+    _give_bundle(server)
+    with pytest.raises(
+        ValueError, match=r"3,000,002 bytes, and this replica takes 3,000,001; RECSYS_LAB_MAX_BUNDLE_BYTES"
+    ):
+        fetch_bundle(server.url, _version(), tmp_path / "copy", 3_000_001)
+    assert server.asked == [f"{FILE}/manifest.json"]
+    _give_bundle(server, state=b"{} and more")
+    with pytest.raises(ValueError, match=r"state\.json has 11 bytes, its manifest says 2"):
+        fetch_bundle(server.url, _version(), tmp_path / "copy")
+    _give_bundle(server, manifest=_manifest(padding="x" * 2_000_000))
+    with pytest.raises(rest.RegistryError, match=r"manifest\.json has more than 2,000,000 bytes"):
         fetch_bundle(server.url, _version(), tmp_path / "copy")
     assert not list(tmp_path.iterdir())
 
 
-def test_half_a_file_is_fetched_again(server: Server, tmp_path: Path) -> None:
-    server.lists(ROOT, "manifest.json")
-    server.answers[f"{rest.FILES}/{ROOT}/manifest.json"] = [(206, b'{"half'), (200, b'{"whole": 1}')]
-    place = fetch_bundle(server.url, _version(), tmp_path / "copy")
-    assert (place / "manifest.json").read_bytes() == b'{"whole": 1}'
+def test_half_a_file_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "PAUSE", 0.0)
+    bodies = [b"hal", b"half", b"hal", b"hal"]
+    with _raw(lambda client: client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n" + bodies.pop(0))) as uri:
+        rest.fetch(uri, "x", tmp_path / "x", 4, 10.0)
+        assert (tmp_path / "x").read_bytes() == b"half"
+        with pytest.raises(HTTPException, match="ended 1 bytes early"):
+            rest.fetch(uri, "x", tmp_path / "x", 4, 10.0)
 
 
-def test_no_artifacts_are_named(server: Server, tmp_path: Path) -> None:
-    server.lists(ROOT)
-    with pytest.raises(FileNotFoundError, match="no artifacts at 0/r1"):
+def test_a_missing_artifact_is_an_error_of_the_registry(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(HTTPError, match="404"):
         fetch_bundle(server.url, _version(), tmp_path / "copy")
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_a_folder_of_this_machine_only_the_bundle_is_copied(tmp_path: Path) -> None:
+    source = tmp_path / "model" / "artifacts" / "bundle"
+    (source / "state").mkdir(parents=True)
+    (source / "manifest.json").write_bytes(_manifest())
+    for name, content in CONTENT.items():
+        (source / "state" / name).write_bytes(content)
+    (source / "state" / "other").write_text("no part of it")
+    place = fetch_bundle("http://unused.invalid", _version(str(tmp_path / "model")), tmp_path / "copy")
+    assert sorted(path.name for path in place.rglob("*")) == ["arrays.npz", "manifest.json", "state", "state.json"]
+
+
+@contextmanager
+def _raw(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The URL of a server that reads a request and lets ``answer`` send what it likes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stopped = threading.Event()
+
+    def serve() -> None:
+        while not stopped.is_set():
+            with suppress(OSError):
+                client, _ = listener.accept()
+                with client, suppress(OSError):
+                    client.recv(65_536)
+                    answer(client)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        stopped.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(10)
+
+
+def _drip(first: bytes) -> Callable[[socket.socket], None]:
+    def answer(client: socket.socket) -> None:
+        client.sendall(first)
+        while True:
+            time.sleep(0.05)
+            client.sendall(b"x")
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"HTTP/1.1 200 OK\r\nX-Header: ",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+    ],
+    ids=["a header", "a body", "a body without a length"],
+)
+def test_a_server_that_drips_is_left_when_the_time_for_a_look_is_up(
+    first: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes well within the timeout of the socket."""
+    monkeypatch.setattr(rest, "LOOK", 1.0)
+    with _raw(_drip(first)) as uri:
+        begun = time.monotonic()
+        with pytest.raises(TimeoutError, match="no whole answer within 1 s"):
+            version_of(uri, "m", "champion")
+        assert 0.9 < time.monotonic() - begun < 5
+
+
+def test_a_file_that_comes_too_slowly_or_without_end_is_left(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "LOOK", 1.0)
+    length = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n"
+    with _raw(_drip(length)) as uri, pytest.raises(TimeoutError):
+        rest.fetch(uri, "x", tmp_path / "x", 3_000_000, 1.0)
+
+    def endless(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            client.sendall(b"x" * 100_000)
+
+    with (
+        _raw(endless) as uri,
+        pytest.raises(ValueError, match="has more than the 3,000,000 bytes that its manifest says"),
+    ):
+        rest.fetch(uri, "x", tmp_path / "x", 3_000_000, 10.0)
+    assert (tmp_path / "x").stat().st_size <= 3_000_000
+    ten_terabytes = b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000000\r\n\r\n"
+    with _raw(_drip(ten_terabytes)) as uri, pytest.raises(ValueError, match="has 10,000,000,000,000 bytes"):
+        rest.fetch(uri, "x", tmp_path / "x", 3_000_000, 10.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": "7x"},
+        {"version": "../../7"},
+        {"version": "٣"},
+        {"version": ""},
+        {"version": None},
+        {"name": "another"},
+    ],
+)
+def test_a_version_that_is_none_is_named(server: Server, changes: dict[str, Any]) -> None:
+    server.answers[ALIAS] = [(200, {"model_version": VERSION | changes})]
+    with pytest.raises(rest.RegistryError, match=r"expected a number|expected 'a b/c'"):
+        version_of(server.url, "a b/c", "champion")
 
 
 def test_other_sources_are_fetched_by_mlflow_in_a_process_of_its_own(server: Server, tmp_path: Path) -> None:

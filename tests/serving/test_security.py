@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from fastapi.testclient import TestClient
 from recsys_lab.serving.logs import JsonLines, without
 from recsys_lab.serving.recommender import Recommender
 from recsys_lab.serving.settings import Settings
-from tests.serving.apps import Registry, Start, app_of, bundle_of, wait_until
+from tests.serving.apps import Registry, Start, app_of, bundle_of, trial_of, wait_until
 from tests.serving.test_settings import LEAST
 
 USER, ITEM = str(bundle_of().user_ids[3]), str(bundle_of().item_ids[5])
@@ -200,10 +201,11 @@ def test_a_version_that_fails_its_trial_names_no_user(
     registry: Registry, client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.clear()
-    registry.add(bundle_of("ItemKNN"), "champion", smoke={f"secret-{USER}": ["no such item"]})
+    bundle = replace(bundle_of("ItemKNN"), user_ids=[f"secret-{user}" for user in bundle_of().user_ids])
+    registry.add(bundle, "champion", trial=[{**one, "items": one["items"][::-1]} for one in trial_of(bundle)])
     app_of(client).state.watcher.check()
     text = "".join(_lines(caplog))
-    assert "trial user 1: the list is" in text
+    assert "trial user 0: the list is" in text
     assert "secret-" not in text
 
 

@@ -31,7 +31,7 @@ BASELINES: dict[str, Entry] = {
         paper="-", complexity="1", memory="users · items", needs=("truth",), learns="truth",
     ),
     "BaselineOnly": Entry(
-        SURPRISE + "BaselineOnly", "baseline", "rating", "Surprise's mean + biases",
+        HERE + "surprise_factors:BaselineOnly", "baseline", "rating", "Surprise's mean + biases",
         paper="Koren, TKDD 2010", complexity="epochs · n", memory="users + items", learns="levels",
         space={"user_regularization": Range(0.0, 50.0), "item_regularization": Range(0.0, 50.0)},
     ),

@@ -16,6 +16,7 @@ OF_SETS: Conditions = {
     "alpha": {"similarity": ("asymmetric_cosine", "tversky")},
     "beta": {"similarity": ("tversky",)},
 }
+NEAREST = HERE + "surprise_neighbours:"
 SURPRISE_KNN: Space = {
     "n_neighbors": Range(10, 200),
     "min_neighbors": Range(1, 10),
@@ -90,27 +91,27 @@ COLLABORATIVE: dict[str, Entry] = {
         space={"regularization": Range(1.0, 1e7, log=True)},
     ),
     "KNNBasic": Entry(
-        SURPRISE + "KNNBasic", "collaborative_filtering", "rating", "weighted mean of the neighbours' ratings",
+        NEAREST + "KNNBasic", "collaborative_filtering", "rating", "weighted mean of the neighbours' ratings",
         paper="Hug, JOSS 2020", complexity="sum of squared item counts", memory="users²",
         space=SURPRISE_KNN, conditions=OF_PEARSON,
     ),
     "KNNWithMeans": Entry(
-        SURPRISE + "KNNWithMeans", "collaborative_filtering", "rating", "the same on ratings less the mean",
+        NEAREST + "KNNWithMeans", "collaborative_filtering", "rating", "the same on ratings less the mean",
         paper="Resnick et al., CSCW 1994", complexity="sum of squared item counts", memory="users²",
         space=SURPRISE_KNN, conditions=OF_PEARSON,
     ),
     "KNNWithZScore": Entry(
-        SURPRISE + "KNNWithZScore", "collaborative_filtering", "rating", "the same on z-scores",
+        NEAREST + "KNNWithZScore", "collaborative_filtering", "rating", "the same on z-scores",
         paper="Herlocker et al., SIGIR 1999", complexity="sum of squared item counts", memory="users²",
         space=SURPRISE_KNN, conditions=OF_PEARSON,
     ),
     "KNNBaseline": Entry(
-        SURPRISE + "KNNBaseline", "collaborative_filtering", "rating", "the same on ratings less the baseline",
+        NEAREST + "KNNBaseline", "collaborative_filtering", "rating", "the same on ratings less the baseline",
         paper="Koren, TKDD 2010", complexity="sum of squared item counts", memory="users²",
         space=SURPRISE_KNN, conditions=OF_PEARSON,
     ),
     "SlopeOne": Entry(
-        SURPRISE + "SlopeOne", "collaborative_filtering", "rating", "mean differences between items",
+        NEAREST + "SlopeOne", "collaborative_filtering", "rating", "mean differences between items",
         paper="Lemire and Maclachlan, SDM 2005", complexity="sum of squared user counts", memory="items²",
         learns="levels",
     ),

@@ -27,12 +27,12 @@ FACTORIZATION: dict[str, Entry] = {
         serves_new_users=True, stochastic=True, repeatable="ranking", space={"n_factors": Range(1, 350, log=True)},
     ),
     "SVD": Entry(
-        SURPRISE + "SVD", "factorization", "rating", "biased matrix factorization by gradient steps",
+        HERE + "surprise_factors:SVD", "factorization", "rating", "biased matrix factorization by gradient steps",
         paper="Koren et al., IEEE Computer 2009", complexity="epochs · n · k", memory="(users + items) · k",
         stochastic=True, repeatable="ranking", space=GRADIENT_STEPS,
     ),
     "SVDpp": Entry(
-        SURPRISE + "SVDpp", "factorization", "rating", "SVD with what the user rated as implicit feedback",
+        HERE + "surprise_factors:SVDpp", "factorization", "rating", "SVD with what the user rated as implicit feedback",
         paper="Koren, KDD 2008", complexity="epochs · n · k · history", memory="(users + items) · k",
         stochastic=True, repeatable="ranking", space=GRADIENT_STEPS,
     ),

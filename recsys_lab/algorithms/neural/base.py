@@ -14,6 +14,7 @@ from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
 from recsys_lab.algorithms.hyper_parameters import require_choice
+from recsys_lab.algorithms.layout import Layout, Part
 from recsys_lab.algorithms.neural.checkpoint import Checkpoint
 from recsys_lab.algorithms.neural.devices import choose_device, repeatable
 from recsys_lab.algorithms.neural.sampling import Validation, hold_out
@@ -108,6 +109,11 @@ def train_on(algorithm: NeuralAlgorithm, rows: Interactions, plan: Plan) -> tupl
         question = Validation.of(kept, held, rng)
         parts = (kept, question) if len(question.users) else None
     return train(algorithm._learner, rows, parts, plan, Checkpoint.of(algorithm, rows))
+
+
+def stored_with(scorer: Part) -> Layout:
+    """The layout of a neural model."""
+    return {"scorer_": scorer, "history_": "frame", "known_items_": "bool items"}
 
 
 def require_positive(algorithm: Algorithm, names: Iterable[str]) -> None:

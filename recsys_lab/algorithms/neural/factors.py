@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
 
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.neural.training import Scorer
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
@@ -16,6 +18,8 @@ from recsys_lab.data.interactions import Float32, Int32, Interactions
 @dataclass(frozen=True, eq=False)
 class Factors(Scorer):
     """users (n_users, f) and items (n_items, f), float32."""
+
+    stored: ClassVar[Layout] = {"users": "float32 users f", "items": "float32 items f"}
 
     users: Float32
     items: Float32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from recsys_lab.algorithms.base import require
-from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_positive
+from recsys_lab.algorithms.layout import Layout, Part
+from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_positive, stored_with
 from recsys_lab.algorithms.neural.factors import Factors, as_array, with_mean_for_unknown
 from recsys_lab.algorithms.neural.sampling import NegativeSampler, batches
 from recsys_lab.algorithms.neural.training import Learner, Scorer
@@ -105,6 +106,8 @@ class LightGCN(NeuralAlgorithm):
     Each layer replaces a vector by the sum of its neighbours' vectors, divided by the square roots of both degrees;
     the score is the product of the means over all layers, the first vectors included.
     """
+
+    stored: ClassVar[Layout] = stored_with(Part(Factors, users="users", items="items"))
 
     n_epochs: int = 100  # at most, when there is a validation part
     batch_size: int = 8192  # training rows; each batch smooths the whole graph once

@@ -13,7 +13,8 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from recsys_lab.algorithms.base import require
-from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_positive, require_share
+from recsys_lab.algorithms.layout import Layout, Part
+from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_positive, require_share, stored_with
 from recsys_lab.algorithms.neural.network import Network
 from recsys_lab.algorithms.neural.sampling import batches
 from recsys_lab.algorithms.neural.training import Learner, Scorer
@@ -33,6 +34,10 @@ class VAENetwork(Network):
             nn.init.xavier_normal_(layer.weight)
             nn.init.normal_(layer.bias, std=0.001)
 
+    @staticmethod
+    def n_weights(n_items: int, n_hidden: int, n_factors: int, dropout: float) -> int:
+        return 4 * 2 + 1
+
     def forward(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (b, n_items) of histories of zeros and ones (b, n_items), and the mean of their KL terms."""
         rows = nn.functional.dropout(nn.functional.normalize(chosen), self.dropout, self.training)
@@ -47,6 +52,8 @@ class VAENetwork(Network):
 
 @dataclass(frozen=True, eq=False)
 class _VAEScorer(Scorer):
+    stored: ClassVar[Layout] = {"network": Part(VAENetwork)}
+
     network: VAENetwork
 
     def __call__(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
@@ -91,6 +98,8 @@ class MultVAE(NeuralAlgorithm):
     A history, of length 1 and with entries dropped, is encoded, sampled and decoded into one number an item. Scoring
     uses the mean code of the history given, so new users are served without a refit.
     """
+
+    stored: ClassVar[Layout] = stored_with(Part(_VAEScorer, users="users", items="items"))
 
     serves_new_users: ClassVar[bool] = True
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,7 +14,14 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from recsys_lab.algorithms.base import require
-from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_layers, require_positive, require_share
+from recsys_lab.algorithms.layout import Layout, Maybe, Part
+from recsys_lab.algorithms.neural.base import (
+    NeuralAlgorithm,
+    require_layers,
+    require_positive,
+    require_share,
+    stored_with,
+)
 from recsys_lab.algorithms.neural.factors import Factors, as_array, with_mean_for_unknown
 from recsys_lab.algorithms.neural.network import Network
 from recsys_lab.algorithms.neural.sampling import NegativeSampler, batches
@@ -31,6 +39,10 @@ class Tail(Network):
         super().__init__()
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.output = nn.Linear(n_products + (widths[-1] if widths else 0), 1)
+
+    @staticmethod
+    def n_weights(n_products: int, widths: tuple[int, ...]) -> int:
+        return 2 * max(len(widths), 1)
 
     def forward(self, products: Tensor | None, hidden: Tensor | None) -> Tensor:
         """Logits (...) of products (..., n_products) and the sum that enters the first layer, (..., width)."""
@@ -79,6 +91,12 @@ class PairNetwork(nn.Module):
 @dataclass(frozen=True, eq=False)
 class _PairScorer(Scorer):
     """Every item for some users, block by block; the first hidden layer is applied already."""
+
+    stored: ClassVar[Layout] = {
+        "tail": Part(Tail),
+        "products": Maybe(("float32 users f", "float32 items f")),
+        "hidden": Maybe(("float32 users w", "float32 items w")),
+    }
 
     tail: Tail
     products: tuple[Float32, Float32] | None  # (n_users, f), (n_items, f)
@@ -158,6 +176,8 @@ class GMF(NeuralAlgorithm):
     Each training row stands against ``n_negatives`` items the user did not choose, drawn anew each epoch.
     """
 
+    stored: ClassVar[Layout] = stored_with(Part(_PairScorer, users="users", items="items"))
+
     learning_rate: float = 0.003  # of Adam
     n_factors: int = 32  # length of the vectors of users and items
     n_negatives: int = 4  # drawn items for each training row
@@ -174,6 +194,8 @@ class GMF(NeuralAlgorithm):
 @dataclass(kw_only=True, eq=False)
 class MLP(NeuralAlgorithm):
     """A perceptron over the user's and the item's vector (He et al., WWW 2017, eq. 10), by the log loss."""
+
+    stored: ClassVar[Layout] = stored_with(Part(_PairScorer, users="users", items="items"))
 
     learning_rate: float = 0.003  # of Adam
     patience: int = 10  # epochs without a better validation before training stops
@@ -199,6 +221,8 @@ class NeuMF(NeuralAlgorithm):
 
     The two parts have vectors of their own and meet in the last layer. The paper's pre-training is left out.
     """
+
+    stored: ClassVar[Layout] = stored_with(Part(_PairScorer, users="users", items="items"))
 
     n_factors: int = 32  # length of the vectors of users and items, of each part
     layers: tuple[int, ...] = (64, 32, 16)  # widths of the hidden layers

@@ -13,7 +13,8 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from recsys_lab.algorithms.base import Learns, require
-from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_positive, require_share
+from recsys_lab.algorithms.layout import Layout, Part
+from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_positive, require_share, stored_with
 from recsys_lab.algorithms.neural.network import Network
 from recsys_lab.algorithms.neural.sampling import batches
 from recsys_lab.algorithms.neural.sequences import Sequences, last_of_each, windows
@@ -55,17 +56,21 @@ class _Block(nn.Module):
 class SASRecNetwork(Network):
     """Item vectors, positions, blocks. Items are numbered from 1; 0 fills the front of a short sequence."""
 
-    def __init__(self, n_items: int, model: SASRec) -> None:
+    def __init__(
+        self, n_items: int, n_factors: int, n_layers: int, n_heads: int, max_length: int, dropout: float
+    ) -> None:
         super().__init__()
-        self.items = nn.Embedding(n_items + 1, model.n_factors)
-        self.positions = nn.Embedding(model.max_length, model.n_factors)
+        self.items = nn.Embedding(n_items + 1, n_factors)
+        self.positions = nn.Embedding(max_length, n_factors)
         self.bias = nn.Parameter(torch.zeros(n_items + 1))
-        self.blocks = nn.ModuleList(
-            _Block(model.n_factors, model.n_heads, model.dropout) for _ in range(model.n_layers)
-        )
-        self.norm, self.dropout = nn.LayerNorm(model.n_factors), model.dropout
+        self.blocks = nn.ModuleList(_Block(n_factors, n_heads, dropout) for _ in range(n_layers))
+        self.norm, self.dropout = nn.LayerNorm(n_factors), dropout
         for module in (self.items, self.positions):
             nn.init.normal_(module.weight, std=0.1)
+
+    @staticmethod
+    def n_weights(n_items: int, n_factors: int, n_layers: int, n_heads: int, max_length: int, dropout: float) -> int:
+        return 3 + 14 * n_layers + 2
 
     def forward(self, sequences: Tensor) -> Tensor:
         """The state (b, length, width) after each item of ``sequences`` (b, length)."""
@@ -82,6 +87,13 @@ class SASRecNetwork(Network):
 
 @dataclass(frozen=True, eq=False)
 class _SASRecScorer(Scorer):
+    stored: ClassVar[Layout] = {
+        "network": Part(SASRecNetwork),
+        "sequences": Part(Sequences, users="users", items="items"),
+        "max_length": "number",
+        "reads_all": "flag",
+    }
+
     network: SASRecNetwork
     sequences: Sequences
     max_length: int
@@ -115,7 +127,9 @@ class _SASRecLearner(Learner):
         self.model = model
         self.sequences = Sequences.of(rows)
         self.windows = windows(self.sequences, model.max_length)  # (n, max_length + 1), 0 in front
-        self.network: SASRecNetwork = SASRecNetwork(rows.n_items, model)
+        self.network: SASRecNetwork = SASRecNetwork(
+            rows.n_items, model.n_factors, model.n_layers, model.n_heads, model.max_length, model.dropout
+        )
         self.pool = np.flatnonzero(rows.item_popularity).astype(np.int64) + 1
         self.weight_decay = model.regularization
 
@@ -169,6 +183,8 @@ class SASRec(NeuralAlgorithm):
     them, as the row stores them. So a new user's history is read as stored: whoever knows the order gives the row's
     indices in that order.
     """
+
+    stored: ClassVar[Layout] = stored_with(Part(_SASRecScorer, users="users", items="items"))
 
     learns: ClassVar[Learns] = "order"
     serves_new_users: ClassVar[bool] = True

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
 
+from recsys_lab.algorithms.layout import Layout
 from recsys_lab.data.interactions import Int32, Int64, Interactions
 
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
     """The training items of each user in order: ``items[starts[u] : starts[u + 1]]``, int32, each item once."""
+
+    stored: ClassVar[Layout] = {"starts": "pointers users n", "items": "codes items n", "n_items": "number"}
 
     starts: Int64  # (n_users + 1,)
     items: Int32

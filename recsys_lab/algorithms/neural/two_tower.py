@@ -12,7 +12,8 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from recsys_lab.algorithms.base import require
-from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_positive, require_share
+from recsys_lab.algorithms.layout import Layout, Part
+from recsys_lab.algorithms.neural.base import NeuralAlgorithm, require_positive, require_share, stored_with
 from recsys_lab.algorithms.neural.factors import Factors, as_array
 from recsys_lab.algorithms.neural.sampling import batches
 from recsys_lab.algorithms.neural.training import Learner, Scorer
@@ -122,6 +123,8 @@ class TwoTower(NeuralAlgorithm):
     with probability ``id_dropout`` (DropoutNet, Volkovs et al., NIPS 2017), so that an item without training rows can
     be scored by its attributes alone. Without item features it works on ids and serves no cold items.
     """
+
+    stored: ClassVar[Layout] = stored_with(Part(Factors, users="users", items="items"))
 
     serves_cold_items: ClassVar[bool] = True
 

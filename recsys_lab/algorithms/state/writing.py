@@ -13,6 +13,8 @@ import pandas as pd
 from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm
+from recsys_lab.algorithms.catalogue import CATALOGUE
+from recsys_lab.algorithms.layout import Layout, Maybe, Part, Several, Spec, layout_of
 
 Write: TypeAlias = "Callable[[Any, str, Arrays], dict[str, Any]]"
 
@@ -30,17 +32,30 @@ class Arrays:
         return name
 
 
+def write(value: Any, spec: Spec, place: str, arrays: Arrays) -> Any:
+    """The node of ``value``, which a layout describes as ``spec``. Reading checks that it is so."""
+    if isinstance(spec, Maybe):
+        return None if value is None else write(value, spec.what, place, arrays)
+    if isinstance(spec, Part):
+        return {"is": "part", "fields": _part(value, place, arrays)}
+    if isinstance(spec, Several | tuple):
+        specs = spec if isinstance(spec, tuple) else (spec.what,) * len(value)
+        nodes = [write(one, what, f"{place}[{n}]", arrays) for n, (one, what) in enumerate(zip(value, specs))]
+        return {"is": "tuple" if isinstance(spec, tuple) else "list", "values": nodes}
+    return write_node(value, place, arrays)
+
+
 def write_node(value: Any, place: str, arrays: Arrays) -> Any:
     """The node of ``value``, which stands at ``place`` (for the error). TypeError for what is no plain data."""
     if value is None or type(value) in (bool, str, int):
         return value
     if type(value) is float:
         return value if math.isfinite(value) else {"is": "float", "value": repr(value)}
-    for kind, fits, write in KINDS:
+    for kind, fits, write_kind in KINDS:
         if fits(value):
-            return {"is": kind, **write(value, place, arrays)}
+            return {"is": kind, **write_kind(value, place, arrays)}
     raise TypeError(
-        f"{place} is a {type(value).__module__}.{type(value).__name__}, which cannot be stored as plain data; learnt "
+        f"{place} is a {type(value).__module__}.{type(value).__name__}, which cannot be stored as plain data; learned "
         "attributes are arrays, sparse matrices, numbers, texts, tables, and dataclasses, lists and mappings of these"
     )
 
@@ -54,14 +69,36 @@ def _nodes(values: Mapping[str, Any], place: str, arrays: Arrays) -> dict[str, A
     return {name: write_node(part, f"{place}.{name}", arrays) for name, part in values.items()}
 
 
+def _described(values: Mapping[str, Any], stored: Layout, place: str, arrays: Arrays) -> dict[str, Any]:
+    if set(values) != set(stored):
+        raise TypeError(f"{place} holds {sorted(values)}, and its layout (`stored`) describes {sorted(stored)}")
+    return {name: write(values[name], spec, f"{place}.{name}", arrays) for name, spec in stored.items()}
+
+
 def _algorithm(value: Algorithm, place: str, arrays: Arrays) -> dict[str, Any]:
+    name = type(value).__name__
+    ours = name in CATALOGUE and CATALOGUE[name].path == class_name(value)
     parameters = value.get_params(deep=False)
-    learnt = {name: part for name, part in vars(value).items() if name not in parameters}
+    learned = {key: part for key, part in vars(value).items() if key not in parameters}
+    stored = layout_of(type(value), parameters)
+    if ours and stored is None:
+        raise TypeError(f"{place} is the {name}, which cannot be stored: its class declares no layout (`stored`)")
     return {
-        "class": class_name(value),
+        "name": name if ours else class_name(value),
         "parameters": _nodes(parameters, place, arrays),
-        "learnt": _nodes(learnt, place, arrays),
+        "learned": _nodes(learned, place, arrays) if stored is None else _described(learned, stored, place, arrays),
     }
+
+
+def _part(value: Any, place: str, arrays: Arrays) -> dict[str, Any]:
+    """The fields of a dataclass, NamedTuple or network."""
+    if hasattr(value, "state_dict"):
+        weights = {name: arrays.keep(one.detach().cpu().numpy()) for name, one in value.state_dict().items()}
+        return {"made_with": write_node(value.made_with, place, arrays), "weights": weights}
+    named: dict[str, Any] | None = value._asdict() if hasattr(value, "_asdict") else None
+    fields = named or {one.name: getattr(value, one.name) for one in dataclasses.fields(value) if one.init}
+    stored = layout_of(type(value), fields)
+    return _nodes(fields, place, arrays) if stored is None else _described(fields, stored, place, arrays)
 
 
 def _array(value: Any, place: str, arrays: Arrays) -> dict[str, Any]:
@@ -85,7 +122,7 @@ def _range(value: pd.RangeIndex, place: str, arrays: Arrays) -> dict[str, Any]:
 def _index(value: pd.Index | pd.Series, place: str, arrays: Arrays) -> dict[str, Any]:
     values = value.to_numpy()
     plain = values if values.dtype.kind in "biuf" else np.asarray(values, dtype=object)
-    return {"values": write_node(plain, place, arrays), "name": write_node(value.name, place, arrays)}
+    return {"labels": write_node(plain, place, arrays), "name": write_node(value.name, place, arrays)}
 
 
 def _frame(value: pd.DataFrame, place: str, arrays: Arrays) -> dict[str, Any]:
@@ -93,24 +130,13 @@ def _frame(value: pd.DataFrame, place: str, arrays: Arrays) -> dict[str, Any]:
     return {"columns": columns, "index": write_node(value.index, f"{place}.index", arrays)}
 
 
-def _network(value: Any, place: str, arrays: Arrays) -> dict[str, Any]:
-    """A network of ours: what it was made with, and its weights and buffers."""
-    weights = {name: arrays.keep(part.detach().cpu().numpy()) for name, part in value.state_dict().items()}
-    return {
-        "class": class_name(value),
-        "made_with": write_node(value.made_with, place, arrays),
-        "weights": weights,
-        "training": bool(value.training),
-    }
-
-
-def _dataclass(value: Any, place: str, arrays: Arrays) -> dict[str, Any]:
-    fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value) if one.init}
-    return {"class": class_name(value), "fields": _nodes(fields, place, arrays)}
-
-
-def _named(value: Any, place: str, arrays: Arrays) -> dict[str, Any]:
-    return {"class": class_name(value), "fields": _nodes(value._asdict(), place, arrays)}
+def _own(value: Any, place: str, arrays: Arrays) -> dict[str, Any]:
+    if type(value).__module__.split(".")[0] == "recsys_lab":
+        raise TypeError(
+            f"{place} is a {class_name(value)}, a class of the lab: an own algorithm that keeps one declares it in a "
+            "layout, stored = {...} (recsys_lab.algorithms.layout)"
+        )
+    return {"class": class_name(value), "fields": _part(value, place, arrays)}
 
 
 def _items(value: Any, place: str, arrays: Arrays) -> dict[str, Any]:
@@ -120,6 +146,14 @@ def _items(value: Any, place: str, arrays: Arrays) -> dict[str, Any]:
 def _mapping(value: Mapping[Any, Any], place: str, arrays: Arrays) -> dict[str, Any]:
     parts = [(key, part, f"{place}[{key!r}]") for key, part in value.items()]
     return {"pairs": [[write_node(key, at, arrays), write_node(part, at, arrays)] for key, part, at in parts]}
+
+
+def _is_part(value: Any) -> bool:
+    return (
+        (hasattr(value, "state_dict") and hasattr(value, "made_with"))
+        or (dataclasses.is_dataclass(value) and not isinstance(value, type))
+        or (isinstance(value, tuple) and hasattr(value, "_fields"))
+    )
 
 
 # kind, what it is for, how it is written; the first that fits
@@ -133,9 +167,7 @@ KINDS: tuple[tuple[str, Callable[[Any], bool], Write], ...] = (
     ("range", lambda value: isinstance(value, pd.RangeIndex), _range),
     ("index", lambda value: isinstance(value, pd.Index), _index),
     ("frame", lambda value: isinstance(value, pd.DataFrame), _frame),
-    ("network", lambda value: hasattr(value, "state_dict") and hasattr(value, "made_with"), _network),
-    ("dataclass", lambda value: dataclasses.is_dataclass(value) and not isinstance(value, type), _dataclass),
-    ("named", lambda value: isinstance(value, tuple) and hasattr(value, "_fields"), _named),
+    ("own", _is_part, _own),
     ("tuple", lambda value: isinstance(value, tuple), _items),
     ("list", lambda value: isinstance(value, list), _items),
     ("mapping", lambda value: isinstance(value, Mapping), _mapping),

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from recsys_lab.serving.model_store.version import Version, local
+from recsys_lab.serving.model_store.version import Version, local, require_size
 
 _BOUNDS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -61,11 +61,16 @@ def _as_version(found: Any) -> Version:
     return Version(found.name, str(found.version), found.run_id or "", str(found.source), dict(found.tags or {}))
 
 
-def download(uri: str, source: str, folder: str) -> None:
-    """The artifacts at ``source`` as ``folder``, which does not exist yet; the folder around it is there."""
-    from mlflow.artifacts import download_artifacts
+def download(uri: str, source: str, folder: str, most: int | str) -> None:
+    """The bundle at ``source`` as ``folder``, which does not exist yet; the folder around it is there.
+
+    ValueError where its files have more than ``most`` bytes.
+    """
+    from mlflow.artifacts import download_artifacts, list_artifacts
 
     _client(uri)
+    listed = [one for below in ("", "/state") for one in list_artifacts(artifact_uri=source + below, tracking_uri=uri)]
+    require_size(source, sum(one.file_size or 0 for one in listed), int(most))
     target = Path(folder)
     with tempfile.TemporaryDirectory(prefix=".download.", dir=target.parent) as partial:
         Path(download_artifacts(artifact_uri=source, dst_path=partial, tracking_uri=uri)).rename(target)

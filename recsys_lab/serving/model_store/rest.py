@@ -11,23 +11,26 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
+import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable, Iterator
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+from collections.abc import Callable
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Self, TypeVar
 from urllib.error import HTTPError
 from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
+from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
 
 from recsys_lab.serving.model_store.version import Version
 
 TIMEOUT = 2.0  # seconds without a byte
+LOOK = 10.0  # seconds for a whole answer that is no artifact, both tries included
 PAUSE = 0.2  # seconds before the second and last try
 MOST_JSON = 1_000_000  # bytes of an answer that is no artifact
-MOST_FILES = 1000  # of a bundle
+CHUNK = 1 << 20  # bytes of an artifact that are read at a time
 AGAIN = {408, 429, 500, 502, 503, 504}  # what MLflow's client asks again
 REGISTRY, FILES = "/api/2.0/mlflow", "/api/2.0/mlflow-artifacts/artifacts"
 SCHEME = "mlflow-artifacts:"  # artifacts that the server hands out itself
@@ -55,15 +58,20 @@ def version_of(uri: str, name: str, wanted: str) -> Version | None:
     else:
         path = f"{REGISTRY}/registered-models/alias?{urlencode({'name': name, 'alias': wanted})}"
     try:
-        found = _json(uri, path)["model_version"]
-        tags = {str(tag["key"]): str(tag.get("value", "")) for tag in found.get("tags") or []}
-        return Version(found["name"], str(found["version"]), found.get("run_id") or "", str(found.get("source")), tags)
+        return _as_version(_json(uri, path)["model_version"], name)
     except HTTPError as error:
         if _code(error) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise RegistryError(f"{uri}{path}: {type(error).__name__}: {error}; is this MLflow's server?") from error
+
+
+def _as_version(found: Any, name: str) -> Version:
+    tags = {str(tag["key"]): str(tag.get("value", "")) for tag in found.get("tags") or []}
+    if found["name"] != name:
+        raise ValueError(f"it is about {str(found['name'])[:50]!r}, expected {name!r}")
+    return Version(name, str(found["version"]), str(found.get("run_id") or ""), str(found.get("source")), tags)
 
 
 def path_of(source: str) -> str | None:
@@ -72,51 +80,35 @@ def path_of(source: str) -> str | None:
     return None if path == source or urlsplit(source).netloc else path.strip("/")
 
 
-def fetch(uri: str, path: str, folder: Path) -> None:
-    """All files below ``path`` of the server's artifacts, to ``folder``, which does not exist yet.
-
-    Names come from the server: one that is no plain name is refused, so that nothing is written outside ``folder``.
-    """
-    folder.mkdir()
-    for count, (file, target) in enumerate(_files(uri, path, folder), 1):
-        if count > MOST_FILES:
-            raise RegistryError(f"{path} has more than {MOST_FILES} files; a bundle has a few")
-        _download(uri, file, target)
+def read(uri: str, path: str, most: int) -> bytes:
+    """The content of a small file of the server's artifacts. RegistryError for one of more than ``most`` bytes."""
+    text = _ask(uri, f"{FILES}/{quote(path)}", lambda answer: answer.read(most + 1), LOOK)
+    if len(text) > most:
+        raise RegistryError(f"{path} has more than {most:,} bytes")
+    return text
 
 
-def _files(uri: str, path: str, folder: Path, depth: int = 0) -> Iterator[tuple[str, Path]]:
-    """Path and place of every file below ``path``; the folders are made. FileNotFoundError where there is none."""
-    found = _json(uri, f"{FILES}?{urlencode({'path': path})}").get("files") or []
-    if not found and not depth:
-        raise FileNotFoundError(f"{uri} has no artifacts at {path}")
-    if depth > 8:
-        raise RegistryError(f"{path} lies too deep; a bundle has one folder in another")
-    for one in found:
-        name = str(one["path"])
-        if name in ("", ".", "..") or any(mark in name for mark in "/\\:\0"):
-            raise RegistryError(f"the server names an artifact {name!r}; right would be the plain name of a file")
-        if one.get("is_dir"):
-            (folder / name).mkdir()
-            yield from _files(uri, f"{path}/{name}", folder / name, depth + 1)
-        else:
-            yield f"{path}/{name}", folder / name
+def fetch(uri: str, path: str, target: Path, n_bytes: int, seconds: float) -> None:
+    """A file of the server's artifacts, to ``target``. ValueError unless it has ``n_bytes``; no more are written."""
 
-
-def _download(uri: str, path: str, target: Path) -> None:
     def once(answer: HTTPResponse) -> None:
+        if answer.length not in (None, n_bytes):
+            raise ValueError(f"{path} has {answer.length:,} bytes, its manifest says {n_bytes:,}")
+        left = n_bytes
         with target.open("wb") as file:
-            shutil.copyfileobj(answer, file, 1 << 20)
-        if answer.length:
-            raise HTTPException(f"{path} ended {answer.length} bytes early")
+            while chunk := answer.read(min(CHUNK, left + 1)):
+                left -= len(chunk)
+                if left < 0:
+                    raise ValueError(f"{path} has more than the {n_bytes:,} bytes that its manifest says")
+                file.write(chunk)
+        if left:
+            raise HTTPException(f"{path} ended {left} bytes early")
 
-    _ask(uri, f"{FILES}/{quote(path)}", once)
+    _ask(uri, f"{FILES}/{quote(path)}", once, seconds)
 
 
 def _json(uri: str, path: str) -> Any:
-    def once(answer: HTTPResponse) -> bytes:
-        return answer.read(MOST_JSON + 1)
-
-    text = _ask(uri, path, once)
+    text = _ask(uri, path, lambda answer: answer.read(MOST_JSON + 1), LOOK)
     try:
         found = json.loads(text)
         if isinstance(found, dict):
@@ -126,19 +118,61 @@ def _json(uri: str, path: str) -> Any:
     raise RegistryError(f"{uri}{path} answers no JSON object, but {text[:60]!r}; is this MLflow's server?")
 
 
-def _ask(uri: str, path: str, read: Callable[[HTTPResponse], T]) -> T:
-    """What ``read`` makes of the answer; a second try where the first met no answer, half of one or a busy server."""
-    opener = _opener(uri)
+def _ask(uri: str, path: str, read_answer: Callable[[HTTPResponse], T], seconds: float) -> T:
+    """What ``read_answer`` makes of the answer, within ``seconds``, however slowly its bytes come.
+
+    A second try where the first met no answer, half of one or a busy server.
+    """
     request = Request(uri.rstrip("/") + path, headers=_headers())
-    for last in (False, True):
+    with _Deadline(seconds) as deadline:
+
+        def once() -> T:
+            with _opener(uri, deadline).open(request, timeout=TIMEOUT) as answer:
+                return read_answer(answer)
+
         try:
-            with opener.open(request, timeout=TIMEOUT) as answer:
-                return read(answer)
-        except (OSError, HTTPException) as error:  # HTTPError is an OSError
-            if last or (isinstance(error, HTTPError) and error.code not in AGAIN):
+            try:
+                found = once()
+            except (OSError, HTTPException) as error:  # HTTPError is an OSError
+                if deadline.over or (isinstance(error, HTTPError) and error.code not in AGAIN):
+                    raise
+                time.sleep(PAUSE)
+                found = once()
+        except (OSError, HTTPException, ValueError):
+            if not deadline.over:
                 raise
-        time.sleep(PAUSE)
-    raise AssertionError
+    if deadline.over:
+        raise TimeoutError(f"{uri}{path}: no whole answer within {seconds:.0f} s")
+    return found
+
+
+class _Deadline:
+    """Ends the connection that it watches when the time is up: a timeout of a socket begins again with every byte."""
+
+    def __init__(self, seconds: float) -> None:
+        self.over: bool = False
+        self._sock: Any = None
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._timer.cancel()
+
+    def watch(self, sock: Any) -> None:
+        """Watch this socket from now on."""
+        self._sock = sock
+        if self.over:
+            self._end()
+
+    def _end(self) -> None:
+        self.over = True
+        if self._sock is not None:
+            with suppress(OSError):  # it is closed already
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
 
 def _headers() -> dict[str, str]:
@@ -157,8 +191,26 @@ class _NoRedirect(HTTPRedirectHandler):
         raise RegistryError(f"{req.full_url} redirects to {newurl}; give the address that answers itself")
 
 
-def _opener(uri: str) -> OpenerDirector:
-    return build_opener(_NoRedirect, *([HTTPSHandler(context=_context())] if urlsplit(uri).scheme == "https" else []))
+def _opener(uri: str, deadline: _Deadline) -> OpenerDirector:
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            deadline.watch(self.sock)
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()  # the handshake has its time out as a whole
+            deadline.watch(self.sock)
+
+    class Handler(HTTPHandler):
+        def http_open(self, req: Request) -> HTTPResponse:
+            return self.do_open(Plain, req)
+
+    class SecureHandler(HTTPSHandler):
+        def https_open(self, req: Request) -> HTTPResponse:
+            return self.do_open(Secure, req, context=_context())
+
+    return build_opener(_NoRedirect, Handler, SecureHandler)
 
 
 def _context() -> ssl.SSLContext:
