@@ -112,12 +112,6 @@ class Watcher:
         log(message, level=logging.ERROR, error=error, role=role, version=version.number)
         self.models.set_stale(role, self.models.of(role) is not None)
 
-    def _remember(self, role: Role, version: Version, place: Path) -> None:
-        try:
-            self.copies.remember(role, version, place)
-        except OSError as error:  # it answers all the same; a start without the registry begins with an older one
-            log("a version cannot be kept on this disk", level=logging.ERROR, error=error, role=role)
-
     def _load_copy(self, role: Role, wanted: str) -> None:
         """The last good version on this disk; stale, unless it is the very number that is pinned."""
         pinned = wanted.isdigit()
