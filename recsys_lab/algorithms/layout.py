@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, Union
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Several:
     n: str = "*"
 
 
-Spec: TypeAlias = Union[str, Part, Maybe, Several, "tuple[Spec, ...]"]
+Spec: TypeAlias = str | Part | Maybe | Several | tuple[Any, ...]  # of specs
 Layout: TypeAlias = Mapping[str, Spec]
 
 

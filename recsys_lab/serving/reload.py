@@ -7,7 +7,6 @@ import random
 import shutil
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from recsys_lab.serving import model_store
 from recsys_lab.serving.copies import Copies
