@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +15,13 @@ from mlflow import MlflowClient
 
 from recsys_lab import load_dataset, split
 from recsys_lab.serving import model_store
-from recsys_lab.serving.bundle import make_bundle
+from recsys_lab.serving.bundle import MANIFEST, STATE, make_bundle
 from recsys_lab.serving.model_store.reading import ARTIFACTS
+from recsys_lab.serving.trial import trial_users
 from tests.service.conftest import NAME, Deployment, register
 from tests.service.faulty import UNLUCKY, Faulty
 from tests.service.parts import ask, metric, wait_for
+from tests.serving.apps import bundle_of
 
 pytestmark = pytest.mark.service
 REJECTED = 'reload_total{result="rejected"}'
@@ -51,15 +56,11 @@ def test_promotion_and_rollback_fail_no_request_and_both_replicas_follow(deploym
 
 
 def test_a_broken_version_is_not_taken_and_fails_no_request(deployment: Deployment) -> None:
-    from tests.serving.apps import bundle_of
-
     good = deployment.versions[0]
     deployment.promote(good)
     rejected = [metric(one.url, REJECTED) for one in deployment.replicas]
     broken = register(deployment.registry, deployment.folder / "Broken", bundle_of("EASE"))
-    # mlflow-artifacts:/0/RUN/artifacts/model-1234: where the server keeps it
-    kept = deployment.folder / "artifacts" / broken.source.partition(":/")[2].lstrip("/") / ARTIFACTS
-    (file, *_) = sorted(kept.rglob("*.npz"))
+    (file, *_) = sorted(_kept(deployment, broken).rglob("*.npz"))
     damaged = bytearray(file.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     file.write_bytes(damaged)
@@ -82,9 +83,52 @@ def test_a_broken_version_is_not_taken_and_fails_no_request(deployment: Deployme
     assert {one.version() for one in deployment.replicas} == {good}
 
 
+def _kept(deployment: Deployment, version: model_store.Version) -> Path:
+    """Where MLflow's server keeps the bundle of a version: mlflow-artifacts:/0/RUN/artifacts/model-1234."""
+    return deployment.folder / "artifacts" / version.source.partition(":/")[2].lstrip("/") / ARTIFACTS
+
+
+def _make_hashes_right(bundle: Path) -> None:
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    for name in manifest["files"]:
+        content = (bundle / STATE / name).read_bytes()
+        manifest["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (bundle / MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("kind", ["own", "named", "dataclass", "algorithm"])
+def test_who_writes_to_the_registry_runs_nothing_in_a_replica(
+    deployment: Deployment, tmp_path: Path, kind: str
+) -> None:
+    """A command that would write the key of the environment to a file, as the class of a part of the model."""
+    good = deployment.versions[0]
+    deployment.promote(good)
+    rejected = [metric(one.url, REJECTED) for one in deployment.replicas]
+    hostile = register(deployment.registry, deployment.folder / f"Hostile-{kind}", bundle_of("EASE"))
+    kept, taken = _kept(deployment, hostile), tmp_path / "taken"
+    tree = json.loads((kept / STATE / "state.json").read_text())
+    call = "recsys_lab.serving.model_store.reading:subprocess.call"
+    fields = {"args": {"is": "list", "values": ["sh", "-c", f"env > {taken}"]}}
+    attack = {"is": kind, "class": call, "fields": fields}
+    if kind == "algorithm":
+        attack = {"is": kind, "name": call, "parameters": fields, "learned": {}}
+    tree["root"]["fields"]["algorithm"] = attack
+    (kept / STATE / "state.json").write_text(json.dumps(tree))
+    _make_hashes_right(kept)
+    model_store.set_alias(deployment.registry, NAME, "champion", hostile.number)
+    try:
+        for one, before in zip(deployment.replicas, rejected, strict=True):
+            wait_for(lambda at=one, n=before: metric(at.url, REJECTED) == n + 1, "the version is rejected")
+            assert one.version() == good
+        assert not taken.exists()
+    finally:
+        _roll_back(deployment)
+
+
 def test_a_bug_shows_the_client_a_request_id_and_the_log_the_traceback(deployment: Deployment) -> None:
     parts = split(load_dataset("synthetic-small"), "temporal_user", test=0.2)
     bundle = make_bundle(Faulty().fit(parts.train), parts.history)
+    assert UNLUCKY not in trial_users(bundle.n_users)
     version = register(deployment.registry, deployment.folder / "Faulty", bundle, own_modules=(Faulty.__module__,))
     model_store.set_alias(deployment.registry, NAME, "challenger", version.number)
     try:

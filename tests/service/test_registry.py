@@ -52,7 +52,7 @@ def test_the_same_files_are_fetched(registry: str, tmp_path: Path) -> None:
     path = rest.path_of(version.source)
     assert path is not None
     place = model_store.fetch_bundle(registry, version, tmp_path / "ours")
-    client.download(registry, f"{version.source}/artifacts/bundle", str(tmp_path / "theirs"))
+    client.download(registry, f"{version.source}/artifacts/bundle", str(tmp_path / "theirs"), 10**9)
     names = sorted(file.relative_to(place).as_posix() for file in place.rglob("*"))
     assert names == sorted(
         file.relative_to(tmp_path / "theirs").as_posix() for file in (tmp_path / "theirs").rglob("*")
