@@ -20,8 +20,35 @@ from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.algorithms.catalogue import CATALOGUE, algorithm_class, make_algorithm
 from recsys_lab.algorithms.contract import assert_equal_lists, recommend_all
 from recsys_lab.algorithms.contract_cases import contract_data
+from recsys_lab.algorithms.similarity import Vectors, vectors
+from recsys_lab.algorithms.state import Maybe, Part
 from recsys_lab.algorithms.state.reading import Source, read_own
 from recsys_lab.algorithms.state.writing import Arrays, write_node
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A part of an own algorithm."""
+
+    stored = {"codes": "codes items n", "values": "float32 n nan"}  # noqa: RUF012
+
+    codes: Any
+    values: Any
+
+
+@dataclass(kw_only=True, eq=False)
+class Declared(Algorithm):
+    """An own algorithm that says what it learns."""
+
+    stored = {"part_": Part(Kept, items="items"), "space_": Maybe(Part(Vectors)), "n_": "number"}  # noqa: RUF012
+
+    def fit(self, train: Any) -> Declared:
+        self.part_ = Kept(np.arange(3, dtype=np.int32), np.array([1, np.nan, 2], np.float32))
+        self.space_, self.n_ = vectors(sparse.csr_matrix(np.eye(3, dtype=np.float32)), "cosine"), 3
+        return self
+
+    def score(self, users: Any, histories: Any) -> Any:
+        return np.zeros(histories.shape, dtype=np.float32)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -56,7 +83,7 @@ def test_plain_values_come_back(value: Any) -> None:
 
 
 def test_arrays_come_back_bit_for_bit_with_their_types() -> None:
-    values = [np.arange(6, dtype=np.int32).reshape(2, 3), np.array([np.nan, -0.0]), np.uint64(2**64 - 1), np.zeros(0)]
+    values = [np.arange(6, dtype=np.int32).reshape(2, 3), np.array([1e308, -0.0]), np.uint64(2**64 - 1), np.zeros(0)]
     for value in values:
         found = _round_trip(value)
         assert type(found) is type(value)
@@ -146,6 +173,20 @@ def test_what_is_learned_replaces_no_attribute_of_the_class(tmp_path: Path, name
         path.write_text(path.read_text().replace('"learned": {', f'"learned": {{"{name}": 1, '))
         with pytest.raises(ValueError, match=r"unexpected|are attributes of its class"):
             state.load_algorithm(tmp_path / "saved", own_modules=own)
+
+
+def test_an_own_algorithm_may_declare_what_it_learns(tmp_path: Path) -> None:
+    """Then a NaN may have a meaning, and parts of the lab may be kept."""
+    state.save_algorithm(Declared().fit(None), tmp_path / "saved")
+    loaded = state.load_algorithm(tmp_path / "saved", own_modules=[__name__])
+    assert isinstance(loaded, Declared)
+    np.testing.assert_array_equal(loaded.part_.values, np.array([1, np.nan, 2], np.float32))
+    assert isinstance(loaded.space_, Vectors)
+    with pytest.raises(TypeError, match="declares it in a layout"):
+        state.save_algorithm(Constant(keeps=loaded.space_).fit(None), tmp_path / "saved")
+    state.save_algorithm(Constant(keeps=np.array([np.nan])).fit(None), tmp_path / "saved")
+    with pytest.raises(ValueError, match="are not finite"):
+        state.load_algorithm(tmp_path / "saved", own_modules=[__name__])
 
 
 def test_every_algorithm_that_is_served_declares_what_it_learns() -> None:

@@ -176,7 +176,10 @@ def _change_array(rng: np.random.Generator, arrays: dict[str, np.ndarray]) -> No
             del arrays[name]
             return
         case 1:
-            array = array.astype([np.float64, np.float32, np.int64, np.int32, np.int8, ">i4", bool][rng.integers(7)])
+            with np.errstate(all="ignore"):
+                array = array.astype(
+                    [np.float64, np.float32, np.int64, np.int32, np.int8, ">i4", bool][rng.integers(7)]
+                )
         case 2 if array.ndim:
             array = array[: rng.integers(len(array) + 1)]
         case 3 if array.ndim:

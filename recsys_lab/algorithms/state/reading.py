@@ -188,6 +188,19 @@ def _array(node: Node, words: list[str], sizes: Sizes, source: Source, place: st
     return found
 
 
+def _own_array(node: Node, source: Source, place: str) -> Any:
+    found = source.arrays[_dict(node, "array", {"array"}, place)["array"]]
+    layout.require_finite(place, found)
+    return found
+
+
+def _labels(node: Node, source: Source, place: str) -> Any:
+    """The values of an index or of a column; unlike in what a model computes with, NaN is a missing one."""
+    if isinstance(node, dict) and node.get("is") == "array":
+        return source.arrays[_dict(node, "array", {"array"}, place)["array"]]
+    return read_own(node, source, place)
+
+
 def _checked(check: Callable[..., None]) -> Callable[..., Any]:
     """A reader of arrays that must be more than their dtype and shape."""
 
@@ -271,7 +284,7 @@ def _index(node: Node, source: Source, place: str) -> Any:
     import pandas as pd
 
     node = _dict(node, "index", {"name", "labels"}, place)
-    return pd.Index(read_own(node["labels"], source, place), name=read_own(node["name"], source, place))
+    return pd.Index(_labels(node["labels"], source, place), name=read_own(node["name"], source, place))
 
 
 def _range(node: Node, source: Source, place: str) -> Any:
@@ -287,7 +300,7 @@ def _frame(node: Node, source: Source, place: str) -> pd.DataFrame:
 
     node = _dict(node, "frame", {"columns", "index"}, place)
     index = read_own(node["index"], source, place)
-    columns = {read_own(one["name"], source, place): read_own(one["labels"], source, place) for one in node["columns"]}
+    columns = {read_own(one["name"], source, place): _labels(one["labels"], source, place) for one in node["columns"]}
     return pd.DataFrame(columns, index=index)
 
 
@@ -340,7 +353,7 @@ OWN: dict[str, Callable[[Node, Source, str], Any]] = {
     "algorithm": lambda node, source, place: read_algorithm(node, source, place=place),
     "float": lambda node, source, place: float(_dict(node, "float", {"value"}, place)["value"]),
     "scalar": _scalar,
-    "array": lambda node, source, place: source.arrays[_dict(node, "array", {"array"}, place)["array"]],
+    "array": _own_array,
     "objects": _objects,
     "csr": lambda node, source, place: _matrix(_dict(node, "csr", {"arrays", "shape"}, place), source, place),
     "csc": lambda node, source, place: _matrix(_dict(node, "csc", {"arrays", "shape"}, place), source, place),
