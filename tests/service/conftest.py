@@ -98,7 +98,7 @@ def register(uri: str, folder: Path, bundle: Bundle, own_modules: tuple[str, ...
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Everything started; ended after the last test, in the other direction."""
-    for tool in ("haproxy", "postgres", "initdb", "pg_isready"):
+    for tool in ("haproxy", "openssl", "postgres", "initdb", "pg_isready"):
         needed(tool)
     pytest.importorskip("psycopg", reason="needs psycopg: pip install 'psycopg[binary]'")
     folder = tmp_path_factory.mktemp("deployment")
@@ -145,7 +145,8 @@ def another(deployment: Deployment, tmp_path: Path) -> Iterator[Callable[..., tu
     def begin(ready: bool = True, **changes: str) -> tuple[Replica, str]:
         changed = {f"RECSYS_LAB_{name.upper()}": value for name, value in {"drain_seconds": "0", **changes}.items()}
         replica = Replica(tmp_path / f"another{len(running)}", {**deployment.environ, **changed})
-        proxy = Proxy(tmp_path, [replica.port])
+        key = replica.environ.get("RECSYS_LAB_API_KEY") or Path(changes["api_key_file"]).read_text().strip()
+        proxy = Proxy(tmp_path / f"proxy{len(running)}", [replica.port], key)
         running.extend([replica.start(), proxy.start()])
         wait_for(replica.is_alive, f"{replica.log} alive")
         wait_for(lambda: works(f"http://{proxy.status}/healthz"), "HAProxy")
