@@ -20,6 +20,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,6 +157,13 @@ class Postgres(Part):
         options = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(folder), "-D", str(folder / "data")]
         super().__init__([needed("postgres"), *options], log, user=user)
         self.url = f"postgresql+psycopg://recsys_lab@127.0.0.1:{self.port}/postgres"
+
+    def send(self, which: signal.Signals) -> None:
+        """Signal the server and those of its processes that answer connections, each of a group of its own."""
+        assert self.process is not None
+        server = psutil.Process(self.process.pid)
+        for one in (server, *server.children(recursive=True)):
+            one.send_signal(which)
 
     def is_up(self) -> bool:
         asked = [needed("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
