@@ -2,8 +2,8 @@
 
 python registry.py [arguments of mlflow server]
 
-SECRETS (/run/secrets) is the folder of their passwords, each in the file ``registry_<user>``; in USERS_DATABASE MLflow
-keeps the users. A changed file holds from the next start on.
+SECRETS (/run/secrets) is the folder of their passwords, each in the file ``registry_<user>``; STATE (/mlflow) is where
+MLflow keeps its users. A changed password holds from the next start on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +38,8 @@ def main() -> None:
     """Set the passwords and become MLflow's server."""
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
-    folder = Path(os.environ.get("SECRETS", "/run/secrets"))
-    database = os.environ.get("USERS_DATABASE", "sqlite:////mlflow/users.db")
+    folder, state = Path(os.environ.get("SECRETS", "/run/secrets")), Path(os.environ.get("STATE", "/mlflow"))
+    database, config = f"sqlite:///{state}/users.db", state / "users.ini"
     store = SqlAlchemyStore()
     store.init_db(database)
     for user in USERS:
@@ -49,10 +48,9 @@ def main() -> None:
             store.update_user(user, password=password)
         else:
             store.create_user(user, password)
-    with tempfile.NamedTemporaryFile("w", prefix="registry", suffix=".ini", delete=False) as config:
-        config.write(CONFIG.format(database=database))
+    config.write_text(CONFIG.format(database=database), encoding="utf-8")
     os.environ |= {
-        "MLFLOW_AUTH_CONFIG_PATH": config.name,
+        "MLFLOW_AUTH_CONFIG_PATH": str(config),
         # MLflow makes an administrator at its first start: one whose password nobody has
         "MLFLOW_AUTH_ADMIN_USERNAME": "nobody",
         "MLFLOW_AUTH_ADMIN_PASSWORD": secrets.token_hex(32),

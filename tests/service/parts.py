@@ -107,7 +107,9 @@ class Part:
         self, command: list[str], log: Path, environ: Mapping[str, str] | None = None, user: str | None = None
     ) -> None:
         self.command, self.log, self.user = command, log, user
-        self.environ = {**os.environ, **(environ or {})}
+        # `mlflow models serve` starts uvicorn by its name
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        self.environ = {**os.environ, "PATH": path, **(environ or {})}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Part:
@@ -204,7 +206,7 @@ class GuardedRegistry(Registry):
         self.secrets.mkdir()
         for user, password in passwords.items():
             self.set_password(user, password)
-        environ = {"SECRETS": str(self.secrets), "USERS_DATABASE": f"sqlite:///{folder}/users.db"}
+        environ = {"SECRETS": str(self.secrets), "STATE": str(folder)}
         super().__init__(folder, str(DEPLOY / "registry.py"), environ=environ)
 
     def set_password(self, user: str, password: str) -> None:
