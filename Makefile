@@ -54,13 +54,13 @@ test-slow: $(DEV_STAMP)  ## the tests that take minutes: error rates of the stat
 	$(BIN)/python -m pytest -n $(WORKERS) --dist load --slow -m slow tests $(ARGS)
 
 test-service: $(DEV_STAMP)  ## the service with its real parts: HAProxy, PostgreSQL, MLflow, Prometheus, two replicas
-	$(BIN)/python -m pytest -m service tests/service $(ARGS)
+	$(BIN)/python -m pytest -m service -o tmp_path_retention_policy=failed tests/service $(ARGS)
 
 audit: $(DEV_STAMP)  ## look up known vulnerabilities of the pinned packages (needs a network; the rest is in make test)
 	$(BIN)/python -m tests.audit
 
 service-tools:  ## install the system packages that test-service and tests/deploy need (Debian, as root)
-	apt-get install -y --no-install-recommends haproxy prometheus postgresql buildah podman runc catatonit skopeo docker-compose mmdebstrap chromium
+	apt-get install -y --no-install-recommends haproxy openssl curl prometheus postgresql buildah podman runc catatonit skopeo docker-compose mmdebstrap chromium
 
 image:  ## build the image of the service (BASE=... where python:3.12-slim-bookworm cannot be pulled; docs/operations.md)
 	deploy/build.sh api recsys_lab-api:0.1.0 $(if $(BASE),--build-arg BASE=$(BASE)) $(ARGS)

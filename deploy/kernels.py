@@ -1,12 +1,15 @@
 """Compile what a replica calls, while its image is built: one that compiles at its start needs 10 s and 110 MB more.
 
 python kernels.py fit FOLDER       a small fitted model of each algorithm; with the lab's packages, NUMBA_DISABLE_JIT=1
-python kernels.py answer FOLDER    answer with each, as a replica does; NUMBA_CACHE_DIR keeps what is compiled
+python kernels.py answer FOLDER    answer with each, as a replica does; NUMBA_CACHE_DIR keeps what is compiled, and the
+                                   modules that a replica imports are compiled beside their sources
 """
 
 from __future__ import annotations
 
+import py_compile
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from recsys_lab.algorithms.catalogue import CATALOGUE, make_algorithm
@@ -35,6 +38,7 @@ def answer(folder: Path) -> None:
             ask(Recommender(load_bundle(place)[0]))
         except ModuleNotFoundError as error:
             print(f"{place.name} needs {error.name} (EXTRAS)", flush=True)
+    compile_imported()
 
 
 def ask(served: Recommender) -> None:
@@ -45,6 +49,21 @@ def ask(served: Recommender) -> None:
         served.recommend(user, 10, explain=True)
     served.fold_in(dict.fromkeys(some), 10, explain=True)
     served.similar(some[0], 10)
+
+
+def compile_imported() -> None:
+    """Bytecode of the modules that a replica imports; unchecked, because copies of layers change the times of files."""
+    for name in (
+        "recsys_lab.serving.run",
+        "recsys_lab.serving.app",
+        "psycopg",
+        "sqlalchemy.dialects.postgresql.psycopg",
+    ):
+        import_module(name)
+    for module in list(sys.modules.values()):
+        source = getattr(module, "__file__", None) or ""
+        if source.startswith(sys.prefix) and source.endswith(".py"):
+            py_compile.compile(source, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 
 
 if __name__ == "__main__":

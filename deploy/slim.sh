@@ -1,6 +1,6 @@
 #!/bin/sh
 # What an image needs and no more; run while it is built, as root.
-#     slim.sh packages FOLDER      of an environment of Python: no tests, headers, symbols or build tools; compiled
+#     slim.sh packages FOLDER      of an environment of Python: no tests, headers, symbols or build tools
 #     slim.sh system NEW           a root in NEW: Python and the libraries it is linked with, a shell and its tools.
 #                                  No package manager, no perl, no log-in, nothing that may become root.
 set -eu
@@ -11,8 +11,6 @@ packages() {
   find "$1" -type f '(' -name '*.a' -o -name '*.h' -o -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' ')' -delete
   # not what auditwheel put into *.libs: it has moved their parts, and strip moves them to where no loader takes them
   find "$1" -type f -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded '{}' +
-  # by hash and unchecked: times of files change when layers are copied
-  "$1/bin/python3" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$1/lib"
 }
 
 system() {

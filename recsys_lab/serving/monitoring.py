@@ -48,6 +48,8 @@ class Monitoring:
             "feedback_dropped", "Rows lost: the queue was full, or no database takes them.", ["kind"]
         )
         self.written = counter("feedback_written", "Rows that the database has.", ["kind"])
+        self.last_write = gauge("database_last_write_timestamp", "When the database last took rows, Unix time.")
+        self.damaged = counter("feedback_spool_damaged", "Lines of spool files that could not be read.")
         self.database = gauge("database_up", "0 while the database does not take rows.")
         self.drift = Drift()
         self.registry.register(self.drift)

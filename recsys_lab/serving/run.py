@@ -45,6 +45,8 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
     from recsys_lab.serving.protocol import WholeAnswers
 
     set_up()
+    if settings.registry_password:
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = settings.registry_password  # where MLflow's client looks for it too
     if settings.kernels and (writable := os.environ.get("NUMBA_CACHE_DIR")):
         shutil.copytree(settings.kernels, writable, dirs_exist_ok=True)  # Numba does not read where it cannot write
     app = create_app(settings)

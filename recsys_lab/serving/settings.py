@@ -17,7 +17,8 @@ MAX_ID = 200  # characters of an id
 MAX_K = 100
 MAX_ITEMS = 500  # of a fold-in, and of exclude
 MAX_EVENTS = 1000  # of one feedback request
-SECRETS = ("API_KEY", "DATABASE_URL", "LOG_SALT")  # NAME_FILE may name a file that holds the value of NAME
+# NAME_FILE may name a file that holds the value of NAME
+SECRETS = ("API_KEY", "DATABASE_URL", "LOG_SALT", "REGISTRY_PASSWORD")
 POOL_FROM = 10_000  # items from which scores are computed in the thread pool, so that the event loop stays free
 
 _PASSWORD = re.compile(r"([^:/@]+:)[^/@]+@")  # of an address
@@ -30,6 +31,7 @@ class Settings:
     """What a replica is told. ``from_environment`` names the variable of each field."""
 
     registry_uri: str = field(repr=False)  # of MLflow: http://host:5000 or sqlite:////path/mlflow.db
+    registry_password: str = field(default="", repr=False)  # of MLFLOW_TRACKING_USERNAME
     bundle_dir: Path  # last good copies of the models, and feedback that no database took
     database_url: str = field(repr=False)  # of SQLAlchemy; default: feedback.db beside bundle_dir
     model: str = "recommender"
@@ -76,6 +78,7 @@ class Settings:
         beside = f"sqlite:///{bundle_dir.absolute().parent / 'feedback.db'}"
         found = cls(
             registry_uri=read("REGISTRY_URI", "", _uri, "http://host:5000 or sqlite:////path/mlflow.db"),
+            registry_password=text("REGISTRY_PASSWORD"),
             bundle_dir=bundle_dir,
             database_url=read("DATABASE_URL", beside, _uri, "sqlite:////path/feedback.db or postgresql+psycopg://..."),
             model=read("MODEL", "recommender", _name, "the name of a registered model"),

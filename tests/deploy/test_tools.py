@@ -16,14 +16,22 @@ from tests.deploy.files import DEPLOY, MONITORING
 def _run(*command: str, text: str = "") -> str:
     if shutil.which(command[0]) is None:
         pytest.skip(f"needs {command[0]}: make service-tools")
-    environ = {**os.environ, "SECRETS": str(DEPLOY)}
+    environ = {"SECRETS": str(DEPLOY), **os.environ}
     done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, env=environ)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-def test_haproxy_takes_its_configuration() -> None:
-    assert "alert" not in _run("haproxy", "-c", "-f", str(DEPLOY / "haproxy.cfg")).lower()
+def test_haproxy_takes_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = ["-keyout", str(tmp_path / "tls.key"), "-out", str(tmp_path / "tls.crt")]
+    new = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"]
+    _run("openssl", "req", *new, *files)
+    monkeypatch.setenv("SECRETS", str(tmp_path))
+    for key in ("a key\n", ""):  # empty: no key is set
+        (tmp_path / "api_key").write_text(key)
+        said = _run("haproxy", "-c", "-f", str(DEPLOY / "proxy" / "haproxy.cfg")).lower()
+        assert "alert" not in said
+        assert "warning" not in said
 
 
 def test_prometheus_takes_its_configuration_and_rules() -> None:
@@ -57,6 +65,7 @@ def test_kustomize_builds_and_kubernetes_would_take_it(overlay: str, tmp_path: P
     (tmp_path / "built.yaml").write_text(built)
     said = _run("kubernetes-validate", "--strict", str(tmp_path / "built.yaml"))
     assert "passed for resource deployment/recsys-lab-api" in said
+    assert ("passed for resource deployment/recsys-lab-proxy" in said) == (not overlay.endswith("podman"))
 
 
 def test_hadolint_has_nothing_to_say() -> None:

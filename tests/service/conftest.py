@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from recsys_lab.serving import model_store
 from recsys_lab.serving.bundle import Bundle, save_bundle
 from recsys_lab.serving.storage import Database
 from tests.deploy.files import compose
+from tests.service.leftovers import Leftovers
 from tests.service.load import Load
 from tests.service.parts import KEY, Part, Postgres, Proxy, Registry, Replica, needed, wait_for, works
 from tests.serving.apps import bundle_of, trial_of
@@ -29,6 +31,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "service" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="real parts; run with make test-service (-m service)"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The first to be set up and so the last to end; an error of it is an error of the run."""
+    tmp_path_factory.getbasetemp()  # of pytest, which keeps it where a test failed
+    leftovers = Leftovers()
+    yield
+    found = leftovers.found()
+    shutil.rmtree(leftovers.folder, ignore_errors=True)
+    assert found == [], "left behind:\n" + "\n".join(found)
 
 
 @dataclass
@@ -77,22 +90,29 @@ class Deployment:
         time.sleep(1.2)  # HAProxy looks every 500 ms
 
 
-def register(uri: str, folder: Path, bundle: Bundle, own_modules: tuple[str, ...] = ()) -> model_store.Version:
-    """A new version in the registry, with the lists that a replica tries."""
+def new_run(uri: str, folder: Path) -> str:
+    """The id of a run in an experiment of its own."""
     from mlflow import MlflowClient
 
+    client = MlflowClient(uri)
+    # a server knows where its files go; with a database alone MLflow would make ./mlruns
+    location = None if uri.startswith("http") else (folder / "artifacts").as_uri()
+    return str(client.create_run(client.create_experiment(uuid.uuid4().hex, location)).info.run_id)
+
+
+def register(uri: str, folder: Path, bundle: Bundle, own_modules: tuple[str, ...] = ()) -> model_store.Version:
+    """A new version in the registry, with the lists that a replica tries."""
     place = folder / "bundle"
     folder.mkdir()
     about = {"label": type(bundle.algorithm).__name__, "metrics": {}, "run_id": ""}
     save_bundle(bundle, place, about, trial_of(bundle))
-    run = MlflowClient(uri).create_run("0").info.run_id
-    return model_store.log_version(uri, NAME, place, run_id=run, tags={}, own_modules=own_modules)
+    return model_store.log_version(uri, NAME, place, run_id=new_run(uri, folder), tags={}, own_modules=own_modules)
 
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Everything started; ended after the last test, in the other direction."""
-    for tool in ("haproxy", "postgres", "initdb", "pg_isready"):
+    for tool in ("haproxy", "openssl", "postgres", "initdb", "pg_isready"):
         needed(tool)
     pytest.importorskip("psycopg", reason="needs psycopg: pip install 'psycopg[binary]'")
     folder = tmp_path_factory.mktemp("deployment")
@@ -139,7 +159,8 @@ def another(deployment: Deployment, tmp_path: Path) -> Iterator[Callable[..., tu
     def begin(ready: bool = True, **changes: str) -> tuple[Replica, str]:
         changed = {f"RECSYS_LAB_{name.upper()}": value for name, value in {"drain_seconds": "0", **changes}.items()}
         replica = Replica(tmp_path / f"another{len(running)}", {**deployment.environ, **changed})
-        proxy = Proxy(tmp_path, [replica.port])
+        key = replica.environ.get("RECSYS_LAB_API_KEY") or Path(changes["api_key_file"]).read_text().strip()
+        proxy = Proxy(tmp_path / f"proxy{len(running)}", [replica.port], key)
         running.extend([replica.start(), proxy.start()])
         wait_for(replica.is_alive, f"{replica.log} alive")
         wait_for(lambda: works(f"http://{proxy.status}/healthz"), "HAProxy")

@@ -20,6 +20,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,7 +107,9 @@ class Part:
         self, command: list[str], log: Path, environ: Mapping[str, str] | None = None, user: str | None = None
     ) -> None:
         self.command, self.log, self.user = command, log, user
-        self.environ = {**os.environ, **(environ or {})}
+        # `mlflow models serve` starts uvicorn by its name
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        self.environ = {**os.environ, "PATH": path, **(environ or {})}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Part:
@@ -157,6 +160,13 @@ class Postgres(Part):
         super().__init__([needed("postgres"), *options], log, user=user)
         self.url = f"postgresql+psycopg://recsys_lab@127.0.0.1:{self.port}/postgres"
 
+    def send(self, which: signal.Signals) -> None:
+        """Signal the server and those of its processes that answer connections, each of a group of its own."""
+        assert self.process is not None
+        server = psutil.Process(self.process.pid)
+        for one in (server, *server.children(recursive=True)):
+            one.send_signal(which)
+
     def is_up(self) -> bool:
         asked = [needed("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(asked, check=False).returncode == 0
@@ -165,17 +175,43 @@ class Postgres(Part):
 class Registry(Part):
     """MLflow's server, which hands the artifacts out itself, as in the stack and in Kubernetes (mlflow-artifacts:)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *program: str, environ: Mapping[str, str] | None = None) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
         store += ["--artifacts-destination", str(folder / "artifacts")]
-        command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *store]
+        command = [
+            sys.executable,
+            *(program or ("-m", "mlflow", "server")),
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+            *store,
+        ]
         # eight more processes that a registry has no use for, each of which loads MLflow
-        super().__init__(command, folder / "mlflow.log", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+        environ = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **(environ or {})}
+        super().__init__(command, folder / "mlflow.log", environ)
 
     def is_up(self) -> bool:
         return works(f"{self.url}/health")
+
+
+class GuardedRegistry(Registry):
+    """The same behind passwords, as deploy/registry.py starts it; ``passwords`` by user."""
+
+    def __init__(self, folder: Path, passwords: Mapping[str, str]) -> None:
+        pytest.importorskip("flask_wtf", reason="needs Flask-WTF: pip install Flask-WTF")
+        self.secrets = folder / "secrets"
+        self.secrets.mkdir()
+        for user, password in passwords.items():
+            self.set_password(user, password)
+        environ = {"SECRETS": str(self.secrets), "STATE": str(folder)}
+        super().__init__(folder, str(DEPLOY / "registry.py"), environ=environ)
+
+    def set_password(self, user: str, password: str) -> None:
+        """Write the secret of a user, which the next start reads."""
+        (self.secrets / f"registry_{user}").write_text(f"{password}\n")
 
 
 class Replica(Part):
@@ -211,24 +247,42 @@ class Replica(Part):
 
 
 class Proxy(Part):
-    """HAProxy with deploy/haproxy.cfg before servers on these ports of this machine."""
+    """HAProxy with deploy/proxy/haproxy.cfg before servers on these ports; it knows one key, or none."""
 
-    def __init__(self, folder: Path, ports: list[int]) -> None:
-        folder.mkdir(exist_ok=True)
-        port, status = free_port(), free_port()
-        (folder / "haproxy.cfg").write_text(haproxy_config(ports, port, status))
-        super().__init__([needed("haproxy"), "-f", str(folder / "haproxy.cfg")], folder / "haproxy.log")
-        self.url, self.status = f"http://127.0.0.1:{port}", f"127.0.0.1:{status}"
+    def __init__(self, folder: Path, ports: list[int], key: str = KEY) -> None:
+        secrets = folder / "proxy_secrets"
+        secrets.mkdir(parents=True, exist_ok=True)
+        (secrets / "api_key").write_text(f"{key}\n" if key else "")
+        self.certificate = certificate(secrets)
+        port, tls, status = free_port(), free_port(), free_port()
+        (folder / "haproxy.cfg").write_text(haproxy_config(ports, port, tls, status))
+        command = [needed("haproxy"), "-f", str(folder / "haproxy.cfg")]
+        super().__init__(command, folder / "haproxy.log", {"SECRETS": str(secrets)})
+        self.url, self.tls, self.status = f"http://127.0.0.1:{port}", f"127.0.0.1:{tls}", f"127.0.0.1:{status}"
 
 
-def haproxy_config(ports: list[int], port: int, status: int) -> str:
-    """deploy/haproxy.cfg, with these servers instead of those found by name, and ports of this machine."""
-    text = (DEPLOY / "haproxy.cfg").read_text()
+def certificate(folder: Path) -> Path:
+    """A certificate of this machine in tls.crt beside tls.key, made as docs/operations.md says."""
+    place = folder / "tls.crt"
+    command = [needed("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    files = ["-keyout", str(folder / "tls.key"), "-out", str(place)]
+    subprocess.run(command + files, check=True, capture_output=True)
+    return place
+
+
+def haproxy_config(ports: list[int], port: int, tls: int, status: int) -> str:
+    """deploy/proxy/haproxy.cfg, with these servers instead of those found by name, and ports of this machine."""
+    text = (DEPLOY / "proxy" / "haproxy.cfg").read_text()
+    none = free_port()
     servers = "\n".join(f"    server api{n} 127.0.0.1:{one}" for n, one in enumerate(ports))
     for pattern, value in (
         (r"(?m)^    server-template .*$", servers),
         (r"(?m)^    bind :8080$", f"    bind 127.0.0.1:{port}"),
+        (r"(?m)^    bind :8443 ssl", f"    bind 127.0.0.1:{tls} ssl"),
         (r"(?m)^    bind :8404$", f"    bind 127.0.0.1:{status}"),
+        (r"(?m)^    bind 127.0.0.1:8405$", f"    bind 127.0.0.1:{none}"),
+        (r"(?m)^    server none 127.0.0.1:8405 ", f"    server none 127.0.0.1:{none} "),
         (r" resolvers names init-addr none", ""),
         (r"(?ms)^resolvers names$.*?\n\n", ""),
     ):

@@ -15,6 +15,7 @@ import pytest
 from recsys_lab.serving import model_store
 from recsys_lab.serving.bundle import save_bundle
 from tests.service.browser import Browser
+from tests.service.conftest import new_run
 from tests.service.parts import KEY, Replica, fetch, wait_for, works
 from tests.serving.apps import bundle_of, trial_of
 
@@ -53,15 +54,11 @@ def _replica(folder: Path, registry: str, name: str, environ: dict[str, str]) ->
 
 def _registered(registry: str, folder: Path, algorithm: str) -> str:
     """A version of ``algorithm`` in MLflow's registry; its number."""
-    from mlflow import MlflowClient
-
     place = folder / algorithm / "bundle"
     place.parent.mkdir()
-    save_bundle(
-        bundle_of(algorithm), place, {"label": algorithm, "metrics": {"ndcg@10": 0.25}}, trial_of(bundle_of(algorithm))
-    )
-    run = MlflowClient(registry).create_run("0").info.run_id
-    return model_store.log_version(registry, NAME, place, run_id=run, tags={}).number
+    about = {"label": algorithm, "metrics": {"ndcg@10": 0.25}}
+    save_bundle(bundle_of(algorithm), place, about, trial_of(bundle_of(algorithm)))
+    return model_store.log_version(registry, NAME, place, run_id=new_run(registry, folder), tags={}).number
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.deploy.files import MONITORING, dashboard
+from tests.deploy.files import MONITORING, PROXY, dashboard
 from tests.service.conftest import Deployment
 from tests.service.parts import Part, ask, fetch, free_port, metric, needed, prometheus_config, wait_for, works
 
@@ -78,7 +79,9 @@ def test_the_metrics_of_a_replica_at_work_are_as_prometheus_wants_them(deploymen
 def _at_once(folder: Path) -> Path:
     """The rules, with seconds where they wait for minutes."""
     text, n = re.subn(r"(?m)^( +for:) \d+m$", r"\1 2s", (MONITORING / "rules.yml").read_text())
-    assert n >= 8
+    assert n >= 12
+    text, n = re.subn(r"timestamp > (900|300)", "timestamp > 5", text)
+    assert n == 2
     (folder / "rules.yml").write_text(text)
     return folder / "rules.yml"
 
@@ -105,8 +108,9 @@ def test_a_replica_without_anything_is_alive_not_ready_and_rings_the_alarms(
         assert (by_proxy.status, by_proxy.headers["retry-after"], by_proxy.json["status"]) == (503, "1", 503)
     events = [{"event_id": f"waits-{n}", "user_id": "u", "item_id": "i", "event": "view"} for n in range(18)]
     assert ask(f"{replica.url}/v1/feedback", events).status == 202  # for this no model is needed
-    wait_for(lambda: _firing(watching) >= {"NoModel", "DatabaseDown", "FeedbackQueueFilling"}, "three alerts", 60)
-    assert "NoReplica" not in _firing(watching)
+    rings = {"NoModel", "DatabaseDown", "DatabaseNotWriting", "FeedbackQueueFilling", "RegistryOutOfContact"}
+    wait_for(lambda: _firing(watching) >= rings, "five alerts", 60)
+    assert not _firing(watching) & {"NoReplica", "ReplicaDown"}
     assert metric(replica.url, 'reload_total{result="failed"}') > 0
     replica.end(signal.SIGKILL)
     wait_for(lambda: "NoReplica" in _firing(watching), "NoReplica", 60)
@@ -123,10 +127,85 @@ def test_a_registry_that_is_gone_and_mixed_versions_ring_the_alarm(
     one = deployment.replicas[0]
     watching = prometheus([one.url, pinned.url], _at_once(tmp_path))
     wait_for(lambda: "MixedVersions" in _firing(watching), "MixedVersions", 60)
-    assert "ReloadFailing" not in _firing(watching)
+    rings = {"ReloadFailing", "RegistryOutOfContact"}
+    assert not rings & _firing(watching)
     deployment.mlflow.send(signal.SIGSTOP)
     try:
-        wait_for(lambda: "ReloadFailing" in _firing(watching), "ReloadFailing", 60)
+        wait_for(lambda: rings <= _firing(watching), "both alerts", 60)
     finally:
         deployment.mlflow.send(signal.SIGCONT)
-    wait_for(lambda: "ReloadFailing" not in _firing(watching), "the registry's word again", 60)
+    wait_for(lambda: not rings & _firing(watching), "the registry's word again", 60)
+
+
+def test_a_replica_that_is_killed_and_a_proxy_ring_the_alarm(
+    deployment: Deployment, prometheus: Callable[..., str], tmp_path: Path
+) -> None:
+    watching = prometheus([one.url for one in deployment.replicas], _at_once(tmp_path))
+    rings = {"ReplicaDown", "LastReplica"}
+    wait_for(lambda: {one["value"][1] for one in _answer(watching, "up")} == {"1"}, "both replicas and the proxy")
+    rest = {*rings, "ProxyDown", "NoReplica", "UsersSeeErrors"}  # before it has asked anybody it misses all
+    wait_for(lambda: not rest & _firing(watching), "no alert", 30)
+    one = deployment.replicas[0]
+    one.end(signal.SIGKILL)
+    try:
+        wait_for(lambda: rings <= _firing(watching), "both alerts", 60)
+        assert ask(f"{deployment.url}/v1/model").status == 200  # the other one answers
+        assert "NoReplica" not in _firing(watching)
+    finally:
+        one.start()
+    deployment.wait_until_both_answer()
+    wait_for(lambda: not rings & _firing(watching), "two replicas again", 60)
+    deployment.proxy.end(signal.SIGKILL)
+    try:
+        wait_for(lambda: "ProxyDown" in _firing(watching), "ProxyDown", 60)
+    finally:
+        deployment.proxy.start()
+    wait_for(lambda: "ProxyDown" not in _firing(watching), "the proxy again", 60)
+    deployment.wait_until_both_answer()
+
+
+def test_errors_that_only_the_proxy_sees_ring_the_alarm(
+    deployment: Deployment, prometheus: Callable[..., str], tmp_path: Path
+) -> None:
+    """All replicas hang: 504 and 503, of which no replica counts one."""
+    watching = prometheus([one.url for one in deployment.replicas], _at_once(tmp_path))
+    url = f"{deployment.url}/v1/users/{deployment.users[0]}/recommendations"
+    wait_for(lambda: ask(url).status == 200 and bool(_answer(watching, "proxy:errors:share5m == 0")), "no errors yet")
+    assert "UsersSeeErrors" not in _firing(watching)
+    for one in deployment.replicas:
+        one.send(signal.SIGSTOP)
+    try:
+        statuses = {ask(url).status for _ in range(40)}
+        wait_for(lambda: ask(url).status >= 500 and "UsersSeeErrors" in _firing(watching), "UsersSeeErrors", 60)
+        assert statuses <= {503, 504}
+        wait_for(lambda: "LastReplica" in _firing(watching), "LastReplica", 60)
+    finally:
+        for one in deployment.replicas:
+            one.send(signal.SIGCONT)
+    deployment.wait_until_both_answer()
+    assert "ErrorBudgetFast" not in _firing(watching)
+    wait_for(lambda: ask(url).status == 200 and "LastReplica" not in _firing(watching), "both replicas again", 60)
+
+
+def test_a_database_that_hangs_rings_the_alarm(
+    deployment: Deployment, prometheus: Callable[..., str], tmp_path: Path
+) -> None:
+    watching = prometheus([one.url for one in deployment.replicas], _at_once(tmp_path))
+    wait_for(lambda: bool(_answer(watching, "feedback_queue")), "the queues")
+    assert "DatabaseNotWriting" not in _firing(watching)
+    deployment.database.send(signal.SIGSTOP)
+    try:
+        for n in range(20):
+            event = {"event_id": f"hangs-{n}", "user_id": "u", "item_id": deployment.items[0], "event": "view"}
+            assert ask(f"{deployment.url}/v1/feedback", [event]).status == 202
+        wait_for(lambda: "DatabaseNotWriting" in _firing(watching), "DatabaseNotWriting", 60)
+    finally:
+        deployment.database.send(signal.SIGCONT)
+    wait_for(lambda: "DatabaseNotWriting" not in _firing(watching), "written", 60)
+    wait_for(lambda: {f"hangs-{n}" for n in range(20)} <= deployment.stored_ids(), "all of them stored")
+
+
+def test_the_proxy_has_the_metrics_that_the_rules_read(deployment: Deployment) -> None:
+    families = text_string_to_metric_families(ask(f"http://{deployment.proxy.status}/metrics").body.decode())
+    found = {sample.name: set(sample.labels) for family in families for sample in family.samples}
+    assert {name: found.get(name) for name in PROXY} == PROXY

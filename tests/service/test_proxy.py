@@ -17,7 +17,7 @@ import pytest
 
 from recsys_lab.serving.settings import MAX_BODY
 from tests.service.conftest import Deployment
-from tests.service.parts import Proxy, ask, metric, wait_for, works
+from tests.service.parts import KEY, Proxy, ask, metric, wait_for, works
 
 pytestmark = pytest.mark.service
 
@@ -33,36 +33,56 @@ def test_a_key_is_asked_for(deployment: Deployment) -> None:
     assert ask(f"{deployment.url}/readyz", X_API_Key="").status == 200  # probes have none
 
 
-def test_a_key_in_a_file_and_a_rate_for_those_without_one(another: Callable[..., Any], tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("the key in the file\n")
-    _, url = another(api_key="", api_key_file=str(tmp_path / "key"))
-    assert ask(f"{url}/v1/model").status == 401  # with the key of the other replicas
-    assert ask(f"{url}/v1/model", X_API_Key="the key in the file").status == 200
+def _asked(
+    url: str, n: int, key: str, path: str = "/healthz"
+) -> tuple[dict[int, int], http.client.HTTPResponse, bytes]:
+    """How often each status came for ``n`` requests with this key, on one connection; the last answer and its body."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     found: dict[int, int] = {}
-    for _ in range(400):
-        connection.request("GET", "/healthz")
+    for _ in range(n):
+        connection.request("GET", path, headers={"X-API-Key": key} if key else {})
         answer = connection.getresponse()
         body = answer.read()
         found[answer.status] = found.get(answer.status, 0) + 1
     connection.close()
+    return found, answer, body
+
+
+@pytest.mark.parametrize("key", ["", "wrong", "the key in the file2", "the key in the fil"])
+def test_a_rate_for_those_without_the_key(another: Callable[..., Any], tmp_path: Path, key: str) -> None:
+    (tmp_path / "key").write_text("the key in the file\n")
+    _, url = another(api_key="", api_key_file=str(tmp_path / "key"))
+    assert ask(f"{url}/v1/model").status == 401  # with the key of the other replicas
+    assert ask(f"{url}/v1/model", X_API_Key="the key in the file").status == 200
+    found, answer, body = _asked(url, 400, key)
     assert set(found) == {200, 429}
     assert 200 <= found[200] < 400  # 300 in 10 s, of which the wait for the replica has used some
     assert answer.status == 429
     assert answer.getheader("retry-after") == "10"
     assert json.loads(body)["status"] == 429
-    assert ask(f"{url}/v1/model", X_API_Key="the key in the file").status == 200  # not limited
+    assert _asked(url, 400, "the key in the file")[0] == {200: 400}  # not limited
     assert ask(f"{url}/v1/model", X_API_Key="", Authorization="Bearer the key in the file").status == 200
 
 
-def test_guessing_keys_is_slowed(another: Callable[..., Any]) -> None:
+def test_where_no_key_is_set_all_are_limited(tmp_path: Path) -> None:
+    with _proxied(tmp_path, _Mirror, key="") as url:
+        assert set(_asked(url, 400, "anything", "/metrics")[0]) == {404, 429}
+        assert _asked(url, 1, "")[0] == {429: 1}
+
+
+def test_guessing_keys_is_slowed_and_the_right_one_goes_on(another: Callable[..., Any]) -> None:
     _, url = another()
     model = f"{url}/v1/model"
     assert ask(model).status == 200
     found = [ask(model, X_API_Key=f"guess {n}").status for n in range(60)]
     assert found[:30] == [401] * 30
     assert found[-20:] == [429] * 20
-    wait_for(lambda: ask(model).status == 200, "the right key answered again", 30)
+    assert ask(model).status == 200
+    assert ask(model, X_API_Key="", Authorization=f"Bearer {KEY}").status == 200
+    assert ask(model, X_API_Key="", Authorization=f"bearer {KEY}").status == 200
+    assert ask(model, X_API_Key="guess 60").status == 429
+    assert ask(f"{url}/healthz", X_API_Key="").status == 429  # until ten seconds without a guess are over
+    wait_for(lambda: ask(f"{url}/healthz", X_API_Key="").status == 200, "the address answered again", 30)
 
 
 def test_metrics_are_not_for_clients(deployment: Deployment) -> None:
@@ -134,11 +154,11 @@ class _Dying(_Mirror):
 
 
 @contextmanager
-def _proxied(folder: Path, *handlers: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+def _proxied(folder: Path, *handlers: type[BaseHTTPRequestHandler], key: str = KEY) -> Iterator[str]:
     """The URL of a proxy before servers with these handlers."""
     servers = [ThreadingHTTPServer(("127.0.0.1", 0), one) for one in handlers]
     threads = [threading.Thread(target=one.serve_forever) for one in servers]
-    proxy = Proxy(folder, [int(one.server_address[1]) for one in servers])
+    proxy = Proxy(folder, [int(one.server_address[1]) for one in servers], key)
     try:
         for thread in threads:
             thread.start()
@@ -173,9 +193,17 @@ def test_the_proxy_says_whom_it_asks_for(tmp_path: Path) -> None:
     with _proxied(tmp_path, _Mirror) as url:
         names = [(name.lower(), value) for name, value in ask(f"{url}/v1/model").json]
         assert ("x-forwarded-for", "127.0.0.1") in names
-        names = [(name.lower(), value) for name, value in ask(url, X_Forwarded_For="198.51.100.7").json]
-    # what a client claims stands before what the proxy saw: the last one counts
-    assert [value for name, value in names if name == "x-forwarded-for"][-1].endswith("127.0.0.1")
+        # who ends TLS in front says last whom it asks for, after what the client claims
+        names = [(name.lower(), value) for name, value in ask(url, X_Forwarded_For="203.0.113.9, 198.51.100.7").json]
+    assert [value for name, value in names if name == "x-forwarded-for"][-1] == "198.51.100.7"
+
+
+def test_who_ends_tls_in_front_is_not_limited_as_one_client(tmp_path: Path) -> None:
+    with _proxied(tmp_path, _Mirror) as url:
+        found = [ask(f"{url}/metrics", X_API_Key="", X_Forwarded_For=f"198.51.100.{n % 8}").status for n in range(400)]
+        assert set(found) == {404}  # 50 for each of its clients
+        found = [ask(f"{url}/metrics", X_API_Key="", X_Forwarded_For="2001:db8::1").status for _ in range(400)]
+        assert set(found) == {404, 429}
 
 
 def test_every_case_has_its_answer(deployment: Deployment) -> None:

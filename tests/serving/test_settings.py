@@ -50,6 +50,7 @@ def test_defaults() -> None:
         ("SHADOW", "true", True),
         ("OWN_MODULES", "mine, their.module", ("mine", "their.module")),
         ("LOG_SALT", "salt", "salt"),
+        ("REGISTRY_PASSWORD", "secret", "secret"),
         ("KERNELS", "/", "/"),
         ("TRACING", "console", "console"),
     ],
@@ -102,7 +103,12 @@ def test_the_database_is_a_file_beside_the_copies_unless_it_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("API_KEY", "a key"), ("DATABASE_URL", "postgresql+psycopg://a:b@c/d"), ("LOG_SALT", "a salt")],
+    [
+        ("API_KEY", "a key"),
+        ("DATABASE_URL", "postgresql+psycopg://a:b@c/d"),
+        ("LOG_SALT", "a salt"),
+        ("REGISTRY_PASSWORD", "p"),
+    ],
 )
 def test_a_secret_in_a_file(name: str, value: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
