@@ -41,6 +41,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     queue_size: int = 10_000
+    retention_days: float = 0.0  # rows that are older are deleted; 0: kept for ever
     drain_seconds: float = 0.0  # answered on after SIGTERM, not ready, so that a proxy stops asking
     ab_share: float = 0.0  # of the users, answered by the challenger
     shadow: bool = False  # the challenger answers too, unseen
@@ -86,6 +87,7 @@ class Settings:
             host=text("HOST", "127.0.0.1"),
             port=int(read("PORT", "8000", _between(1, 65535, int), "a port from 1 to 65535")),
             queue_size=int(read("QUEUE_SIZE", "10000", _between(1, 10_000_000, int), "a whole number from 1 on")),
+            retention_days=read("RETENTION_DAYS", "0", _between(0, 36500), "days from 0 on; 0 keeps rows for ever"),
             drain_seconds=read("DRAIN_SECONDS", "0", _between(0, 60), "seconds from 0 to 60"),
             ab_share=read("AB_SHARE", "0", _between(0, 1), "a share from 0 to 1"),
             shadow=read("SHADOW", "false", _flag, "true or false"),

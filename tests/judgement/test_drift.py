@@ -40,13 +40,13 @@ def test_each_point_looks_back_on_its_window(tmp_path: Path) -> None:
     found = drift_over_time(database, loaded, window=100, n_points=3)
     rows = list(database.read("impression"))
     sizes = np.diff(bundle_of().histories.indptr)
-    clicked = {row["request_id"] for row in database.read("event")}
+    clicked = {row["list_id"] for row in database.read("event")}
     for (_, point), end in zip(found.iterrows(), (100, 200, 300), strict=True):
         part = rows[end - 100 : end]
         lists = [[loaded.recommender.item_codes[item] for item in row["item_ids"]] for row in part]
         expected = drift_of(bundle_of(), lists, [sizes[loaded.recommender.user_codes[row["user_id"]]] for row in part])
         assert point[list(DRIFT)].to_dict() == pytest.approx(expected)
-        assert point["clicked"] == np.mean([row["request_id"] in clicked for row in part])
+        assert point["clicked"] == np.mean([row["list_id"] in clicked for row in part])
     with pytest.raises(LookupError, match="300 lists of version 1 are too few for a window of 301"):
         drift_over_time(database, loaded, window=301)
 
