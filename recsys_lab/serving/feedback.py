@@ -165,7 +165,7 @@ class Feedback:
             for _ in rows:
                 self.queues[kind].popleft()
             self._n_spooled[kind] = max(0, self._n_spooled[kind] - len(rows))
-        self._batch = min(BATCH, 2 * self._batch)
+        self._batch = min(BATCH, self._batch + FEWEST)
         if not any(self._n_spooled.values()):
             self.spool.done()
         return True

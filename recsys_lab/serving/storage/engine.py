@@ -17,13 +17,13 @@ import sqlalchemy as sa
 
 from recsys_lab.serving.logs import log
 
-BUSY = 2.0  # seconds that a writer of SQLite waits for another one
+BUSY, PATIENT = 2.0, 30.0  # seconds that a writer of SQLite waits for others; that a command does
 CONNECT = 2  # seconds to connect to PostgreSQL
 WAL_LIMIT = 64_000_000  # bytes that SQLite's log keeps on disk after a long read has let it grow
 
 
 def engine_of(url: str, longest: float | None) -> sa.Engine:
-    """The engine of a URL. ``longest``: seconds that PostgreSQL may take for a statement; None: as many as it wants."""
+    """The engine of a URL. ``longest``: seconds that PostgreSQL may take for a statement; None: for a command."""
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):  # its words may hold a part of the password
@@ -36,7 +36,8 @@ def engine_of(url: str, longest: float | None) -> sa.Engine:
         raise ValueError(
             f"RECSYS_LAB_DATABASE_URL names {dialect!r}; right would be sqlite:///... or postgresql+psycopg://..."
         )
-    bounds: dict[str, Any] = {"timeout": BUSY} if dialect == "sqlite" else _bounds(parsed, longest)
+    busy = {"timeout": PATIENT if longest is None else BUSY}
+    bounds: dict[str, Any] = busy if dialect == "sqlite" else _bounds(parsed, longest)
     options = {} if dialect == "sqlite" else {"pool_size": 1, "max_overflow": 1}
     try:
         engine = sa.create_engine(parsed, connect_args=bounds, **options)
