@@ -48,18 +48,17 @@ def rows_in_database(database: Database, user_id: str) -> dict[Kind, list[dict[s
 
 def forget_in_database(database: Database, user_id: str) -> dict[Kind, int]:
     """Delete the rows of a user, and let no replica write what it has of them until now; how many rows of each kind."""
-    now = time.time()
     n_deleted = dict.fromkeys(TABLES, 0)
     try:
         with database.connect():
             pass
     except NoTables:
         return n_deleted
-    _note(database, user_id, now)
+    _note(database, user_id, time.time())
     for kind, table in TABLES.items():
         keys = tuple(table.primary_key.columns)
         with database.connect() as connection:
-            query = sa.select(*keys).where(table.c.user_id == user_id, table.c.ts <= now)
+            query = sa.select(*keys).where(table.c.user_id == user_id)
             found = [tuple(row) for row in connection.execute(query)]
         for place in range(0, len(found), AT_A_TIME):
             with database.begin() as connection:

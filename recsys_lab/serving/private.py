@@ -7,7 +7,7 @@ import os
 import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,7 +23,7 @@ def make_private_folder(folder: Path) -> None:
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(FOLDER, exist_ok=True)
-    _close(folder, FOLDER)
+    close_to_others(folder)
 
 
 def make_private_file(file: Path) -> None:
@@ -33,17 +33,19 @@ def make_private_file(file: Path) -> None:
     """
     if not file.parent.exists():
         make_private_folder(file.parent)
-    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, FILE))
+    with suppress(FileExistsError):  # one that is there is not opened: its closing would end SQLite's locks on it
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
     for ending in BESIDE:
         beside = file.with_name(file.name + ending)
         if beside.exists():
-            _close(beside, FILE)
+            close_to_others(beside)
 
 
-def _close(path: Path, mode: int) -> None:
-    """Take away what others may do."""
+def close_to_others(path: Path) -> None:
+    """Take away what others may do, and say so. A folder such as /tmp, which is for everybody, stays as it is."""
     found = stat.S_IMODE(path.stat().st_mode)
-    if not found & ~mode:
+    mode = FOLDER if path.is_dir() else FILE
+    if not found & ~mode or found & stat.S_ISVTX:
         return
     try:
         path.chmod(found & mode)

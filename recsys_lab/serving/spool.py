@@ -21,7 +21,7 @@ import orjson
 import sqlalchemy as sa
 
 from recsys_lab.serving.logs import log
-from recsys_lab.serving.private import PARTIAL, make_private_folder, written_privately
+from recsys_lab.serving.private import PARTIAL, close_to_others, make_private_folder, written_privately
 from recsys_lab.serving.settings import MAX_ID
 from recsys_lab.serving.storage import TABLES, Kind, Row
 
@@ -51,6 +51,7 @@ class Spool:
         Damaged lines are on the disk as a file of their own before the first of the rows is written; the file itself
         goes when all are. A process that dies in between finds the same again.
         """
+        self._make_private()
         for file in files_in(self.folder):
             try:
                 stream = locked(file)
@@ -76,6 +77,16 @@ class Spool:
         with written_privately(file) as stream:
             stream.writelines(orjson.dumps((kind, row)) + b"\n" for row in rows)
         return file
+
+    def _make_private(self) -> None:
+        """Close the folder, and the one around it, which has the models: both hold ids of people."""
+        try:
+            for folder in (self.folder.parent, self.folder):
+                make_private_folder(folder)
+            for file in self.folder.iterdir():
+                close_to_others(file)
+        except OSError as error:
+            log("no feedback can be kept here", level=logging.ERROR, path=str(self.folder), reason=str(error))
 
     def done(self) -> None:
         """Remove the files that were taken: their rows are written."""

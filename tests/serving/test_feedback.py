@@ -12,9 +12,6 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from recsys_lab import make_algorithm, read_interactions
-from recsys_lab.cli import main
-from recsys_lab.serving.export import export_feedback
 from recsys_lab.serving.storage import Database, Kind, Row, Written
 from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, stored, wait_until
 
@@ -55,6 +52,29 @@ def test_events_are_written_once(client: TestClient, tmp_path: Path) -> None:
     assert len(impressions) == 1
     assert impressions[0]["list_id"] == shown["list_id"]
     assert json.loads(impressions[0]["item_ids"]) == [one["item_id"] for one in shown["items"]]
+
+
+def test_a_header_of_many_requests_makes_many_lists(client: TestClient, tmp_path: Path) -> None:
+    """Five people behind one client that sends its own request id, and the same event id again."""
+    users = [str(user) for user in bundle_of().user_ids[:5]]
+    header = {"X-Request-ID": "the-same-for-all"}
+    lists = [client.get(f"/v1/users/{user}/recommendations", headers=header).json() for user in users]
+    lists += [client.post("/v1/recommendations", json={"items": [{"item_id": "5"}]}, headers=header).json()]
+    wait_until(lambda: metric(client, 'feedback_written_total{kind="impression"}') == 6)
+    rows = {row["list_id"]: row for row in stored(tmp_path, "impressions")}
+    assert [rows[one["list_id"]]["user_id"] for one in lists] == [*users, None]
+    assert metric(client, 'feedback_repeated_total{kind="impression"}') == 0
+    for one in lists[:5]:
+        event = {"event_id": "same", "user_id": one["user_id"], "item_id": "5", "event": "view"}
+        got = client.post("/v1/feedback", json=[{**event, "list_id": one["list_id"]}], headers=header)
+        assert got.status_code == 202
+    wait_until(lambda: metric(client, 'feedback_repeated_total{kind="event"}') == 4)
+    assert metric(client, 'feedback_written_total{kind="event"}') == 1
+
+
+def test_the_old_name_of_a_list_is_refused(client: TestClient) -> None:
+    got = client.post("/v1/feedback", json=_events("a", request_id="x" * 32))
+    assert (got.status_code, got.json()["errors"][0]["path"]) == (422, "body.0.request_id")
 
 
 @pytest.mark.parametrize(
@@ -138,31 +158,6 @@ def test_a_row_the_database_refuses_does_not_hold_up_the_others(client: TestClie
     assert feedback.add("event", good)
     wait_until(lambda: metric(client, 'feedback_dropped_total{kind="event"}') == 1)
     wait_until(lambda: [row["event_id"] for row in stored(tmp_path)] == ["a", "b", "d"])
-
-
-def test_feedback_becomes_data(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = [("1", "10", "view"), ("1", "10", "like"), ("1", "10", "click"), ("1", "11", "view"), ("1", "11", "click")]
-    said += [("2", "10", "dislike"), ("2", "12", "click"), ("3", "11", "like"), ("3", "12", "view")]
-    for number, (user, item, event) in enumerate(said):
-        one = {"event_id": str(number), "user_id": user, "item_id": item, "event": event}
-        assert client.post("/v1/feedback", json=[one]).status_code == 202
-    wait_until(lambda: len(stored(tmp_path)) == len(said))
-    url = f"sqlite:///{tmp_path / 'feedback.db'}"
-    monkeypatch.setenv("RECSYS_LAB_DATABASE_URL", url)
-    monkeypatch.setenv("RECSYS_LAB_REGISTRY_URI", "http://registry.invalid")
-    monkeypatch.setenv("RECSYS_LAB_BUNDLE_DIR", str(tmp_path))
-    file = tmp_path / "out" / "feedback.parquet"
-    assert main(["export-feedback", "--output", str(file)]) == 0
-    data = read_interactions(file)
-    frame = data.to_frame()
-    found = {(user, item): rating for user, item, rating in zip(*(frame[c] for c in ("user_id", "item_id", "rating")))}
-    assert found == {(1, 10): 5, (1, 11): 4, (2, 10): 1, (2, 12): 4, (3, 11): 5, (3, 12): 3}
-    assert data.timestamps is not None
-    make_algorithm("ItemKNN").fit(data)
-    assert export_feedback(url, file, ["dislike"]) == 1
-    with pytest.raises(LookupError, match="feedback yet"):
-        export_feedback(f"sqlite:///{tmp_path / 'other.db'}", file)
-    assert main(["export-feedback", "--output", str(file), "--events", "bought"]) == 2
 
 
 def test_another_kind_of_database_is_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from recsys_lab.serving.retention import AT_A_TIME, DAY, Retention
 from recsys_lab.serving.settings import Settings
 from recsys_lab.serving.spool import Spool
+from recsys_lab.serving.storage import LONGEST, Database
 from tests.judgement.traffic import database_in, done, shown
 from tests.serving.apps import Registry, Start, app_of, stored, wait_until
 
@@ -56,7 +57,7 @@ def test_rows_are_kept_for_ever_unless_told(registry: Registry, start: Start, tm
 def test_it_looks_again_in_an_hour_and_after_an_error_in_a_minute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = database_in(tmp_path)
+    database = Database(f"sqlite:///{tmp_path / 'feedback.db'}", longest=LONGEST)
     now = [1000.0]
     monkeypatch.setattr("recsys_lab.serving.retention.monotonic", lambda: now[0])
     retention = Retention(database, tmp_path, 7.0)

@@ -72,7 +72,9 @@ def _open(dialect: Any, file: Path, names: Any, options: dict[str, Any]) -> Any:
     """A connection to a file of SQLite; in a folder that is not for writing one that needs no files beside it."""
     if not os.access(file.parent, os.W_OK) and not file.with_name(f"{file.name}-wal").exists():
         return dialect.connect(f"file:{quote(str(file))}?mode=ro&immutable=1", **{**options, "uri": True})
-    return dialect.connect(*names, **options)
+    made = dialect.connect(*names, **options)
+    made.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
+    return made
 
 
 def use_wal(connection: sa.Connection) -> None:
