@@ -80,15 +80,19 @@ def do_judge(given: Namespace) -> int:
 def do_forget(given: Namespace) -> int:
     """Delete what is kept of a user; 1 when something could not be looked at."""
     from recsys_lab.serving import privacy
-    from recsys_lab.serving.storage import Database
+    from recsys_lab.serving.storage import Database, NoTables
 
     settings, is_local = read_settings()
     with database_errors(settings.database_url), closing(Database(settings.database_url)) as database:
-        n_deleted = privacy.forget_in_database(database, given.user)
+        try:
+            n_deleted = privacy.forget_in_database(database, given.user)
+        except NoTables:
+            print("database: nothing was ever written to it")
+        else:
+            print(f"database: {n_deleted['impression']:,} lists and {n_deleted['event']:,} events deleted")
+            print("  replicas write no row of this user from before now; backups of the database may have some")
         exports = privacy.in_exports(database, given.user, forget=True)
     spool = privacy.in_spool(settings.bundle_dir / "spool", given.user, forget=True)
-    print(f"database: {n_deleted['impression']:,} lists and {n_deleted['event']:,} events deleted")
-    print("  replicas write no row of this user from before now; a database keeps deleted rows in its backups")
     n_problems = sum(
         [_print_files("spool", spool), _print_files("exports", exports), _print_models(settings, is_local, given.user)]
     )

@@ -56,7 +56,7 @@ TABLES: dict[Kind, sa.Table] = {"event": FEEDBACK, "impression": IMPRESSIONS}
 
 
 class OldTables(LookupError):
-    """The database was made by an earlier version; rows wait until it is moved away. The message says how."""
+    """The database was made by another version; rows wait until it is moved away. The message says how."""
 
 
 def require_current(connection: sa.Connection) -> None:
@@ -69,7 +69,7 @@ def require_current(connection: sa.Connection) -> None:
             where = connection.engine.url.render_as_string(hide_password=True)
             raise OldTables(
                 f"the table {name} of {where} has the columns {', '.join(sorted(found))}; expected "
-                f"{', '.join(sorted(expected))}: an earlier version made it. Fix: {_fix(connection.engine)}; new "
+                f"{', '.join(sorted(expected))}: another version made it. Fix: {_fix(connection.engine)}; new "
                 "tables are made by themselves"
             )
 
