@@ -16,6 +16,8 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
+import sqlalchemy as sa
+
 from recsys_lab.serving.logs import log
 from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.retention import Retention
@@ -147,7 +149,10 @@ class Feedback:
             if isinstance(error, OldTables):
                 log(f"the database takes no rows: {error}", level=logging.ERROR)
             else:
-                reason = type(getattr(error, "orig", None) or error).__name__  # its words may hold rows
+                cause = getattr(error, "orig", None) or error
+                reason = type(cause).__name__
+                if isinstance(error, sa.exc.OperationalError):  # the words of others may hold rows
+                    reason += f": {str(cause).partition(chr(10))[0]}"
                 log("the database takes no rows; trying again", level=logging.WARNING, reason=reason)
             return False
         finally:

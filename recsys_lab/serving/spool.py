@@ -6,6 +6,7 @@ spool/<id>.jsonl.bad    the lines of such a file that are not rows: kept for who
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import math
@@ -122,13 +123,22 @@ def locked(file: Path) -> BinaryIO | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(stream)
         if os.path.samestat(os.fstat(stream.fileno()), file.stat()):
             return stream
     except (BlockingIOError, FileNotFoundError):
         pass
     stream.close()
     return None
+
+
+def _lock(stream: BinaryIO) -> None:
+    """Lock a file. Where the file system has no locks it is taken without one: a row that is written twice is one."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
 
 
 def pieces_of(stream: BinaryIO) -> Iterator[Piece]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -154,6 +156,15 @@ def test_a_file_is_taken_by_one_process_only(tmp_path: Path) -> None:
     assert [len(rows) for _, rows, _ in second.take()] == [3]
     second.done()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_locks_gives_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    (tmp_path / "a.jsonl").write_bytes(b"".join(GOOD))
+    assert [len(rows) for _, rows, _ in Spool(tmp_path).take()] == [3]
 
 
 def test_four_processes_take_each_of_fifty_files_once(tmp_path: Path) -> None:

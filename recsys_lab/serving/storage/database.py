@@ -151,11 +151,10 @@ class Database:
         file = file_of(self.engine)
         if file is not None:
             make_private_file(file)
-        with self.engine.connect() as connection:
-            if file is not None:
+            with self.engine.connect() as connection:
                 use_wal(connection)
         with self.engine.begin() as connection:
-            if file is None and self.engine.dialect.name == "postgresql":
+            if self.engine.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
             require_current(connection)
             META.create_all(connection)
