@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from recsys_lab import __version__
+from recsys_lab.cli.feedback import FEEDBACK, add_feedback_commands
 from recsys_lab.cli.serving import SERVING, add_serving_commands
 from recsys_lab.cli.simulation import add_simulation_command
 from recsys_lab.cli.verification import add_verification_commands
@@ -50,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_other_commands(commands)
     add_verification_commands(commands)
     add_serving_commands(commands)
+    add_feedback_commands(commands)
     add_simulation_command(commands)
     return parser
 
@@ -151,7 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.path.append(os.getcwd())  # own algorithms, named as package.module:Class
     signal.signal(signal.SIGTERM, _stop)
     try:
-        home = "serving" if known.command in SERVING else "commands"  # a replica loads nothing of the lab
+        homes = {**dict.fromkeys(SERVING, "serving"), **dict.fromkeys(FEEDBACK, "feedback")}
+        home = homes.get(known.command, "commands")  # a replica loads nothing of the lab
         command = getattr(import_module(f"recsys_lab.cli.{home}"), f"do_{known.command.replace('-', '_')}")
         return int(command(known) or 0)
     except KeyboardInterrupt:

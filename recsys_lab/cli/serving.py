@@ -12,16 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recsys_lab.cli.settings import read_settings
+
 if TYPE_CHECKING:
     from recsys_lab.serving.settings import Settings
 
-SERVING = ("promote", "rollback", "serve", "export-feedback", "judge")  # the commands of this file
-NEEDED = ("RECSYS_LAB_REGISTRY_URI", "RECSYS_LAB_BUNDLE_DIR")  # without defaults of their own
+SERVING = ("promote", "rollback", "serve")  # the commands of this file
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def add_serving_commands(commands: Any) -> None:
-    """promote, rollback, serve, export-feedback and judge."""
+    """promote, rollback and serve."""
     promote = commands.add_parser("promote", help="register the winner of an experiment and point an alias at it")
     promote.add_argument("file", help="experiment file (YAML), finished")
     promote.add_argument("--run", default="", help="a run id, its beginning, a model of the leaderboard, or second")
@@ -38,19 +39,6 @@ def add_serving_commands(commands: Any) -> None:
     serve.add_argument("--host", default=None, help="default: RECSYS_LAB_HOST, or 127.0.0.1")
     serve.add_argument("--port", default=None, help="default: RECSYS_LAB_PORT, or 8000")
     serve.add_argument("--open", action="store_true", help="open the page in a browser")
-    export = commands.add_parser("export-feedback", help="write feedback as a table for the next experiment")
-    export.add_argument("--output", type=Path, required=True, metavar="FILE.parquet")
-    export.add_argument("--events", default="view,click,like,dislike", help="only these, with commas between")
-    judge = commands.add_parser("judge", help="champion against challenger, by what people did with their lists")
-    design = judge.add_mutually_exclusive_group()
-    design.add_argument("--share", type=float, help="of the users with the challenger (default: RECSYS_LAB_AB_SHARE)")
-    design.add_argument("--shadow", action="store_true", help="lists in the shadow, by what was done with those shown")
-    judge.add_argument("--champion", default="", metavar="VERSION", help="default: the one that answered at that time")
-    judge.add_argument("--challenger", default="", metavar="VERSION", help="default: the last one that answered")
-    judge.add_argument("--since", metavar="TIME", help="2026-11-01, 2026-11-01T12:00, or 7d, 12h before now (UTC)")
-    judge.add_argument("--until", metavar="TIME", help="the same; default: the last list of the two")
-    judge.add_argument("--min-effect", type=float, default=0.01, help="smallest change that matters (default: 0.01)")
-    judge.add_argument("--output", type=Path, metavar="FILE", help="also write .json, or the table as .csv")
 
 
 def do_promote(given: Namespace) -> int:
@@ -83,65 +71,13 @@ def do_serve(given: Namespace) -> int:
     """Serve until Ctrl-C. In a checkout without a registry of its own, the quickstart is promoted first."""
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # one request is too small to share: two BLAS threads made it 7 times slower
-    settings, is_local = _settings({"RECSYS_LAB_HOST": given.host, "RECSYS_LAB_PORT": given.port})
+    settings, is_local = read_settings({"RECSYS_LAB_HOST": given.host, "RECSYS_LAB_PORT": given.port})
     from recsys_lab.serving.run import require_address, serve
 
     require_address(settings.host, settings.port)
     if is_local:
         _promote_first(settings)
-    serve(settings, open_page=given.open)
-    return 0
-
-
-def do_export_feedback(given: Namespace) -> int:
-    """Write the feedback table."""
-    from recsys_lab.serving.export import export_feedback
-
-    settings, _ = _settings({})
-    n_rows = export_feedback(settings.database_url, given.output, [name.strip() for name in given.events.split(",")])
-    print(f"Wrote {n_rows:,} rows to {given.output}; in an experiment: dataset: {{path: {given.output}}}")
-    return 0
-
-
-def do_judge(given: Namespace) -> int:
-    """Judge; 1 when users did not reach the two arms as they were drawn."""
-    from recsys_lab.judgement import judge_shadow, judge_split, report
-    from recsys_lab.judgement.times import seconds_of
-    from recsys_lab.serving.storage import Database
-
-    if given.output is not None:
-        report.check_ending(given.output)
-    settings, _ = _settings({})
-    options = {name: getattr(given, name) for name in ("champion", "challenger", "min_effect")}
-    options |= {name: seconds_of(getattr(given, name)) for name in ("since", "until") if getattr(given, name)}
-    share = settings.ab_share if given.share is None else given.share
-    database = Database(settings.database_url)
-    try:
-        if given.shadow or (given.share is None and settings.shadow and not settings.ab_share):
-            found = judge_shadow(database, **options)
-        else:
-            found = judge_split(database, share, **options)
-    finally:
-        database.close()
-    print(report.to_terminal(found), end="")
-    if given.output is not None:
-        report.write(found, given.output)
-        print(f"Wrote {given.output}")
-    return 0 if found.valid else 1
-
-
-def _settings(changes: dict[str, str | None]) -> tuple[Settings, bool]:
-    """The settings of this environment, and whether the registry is the lab's own database."""
-    from recsys_lab.serving.settings import Settings
-
-    environ = {**os.environ, **{name: value for name, value in changes.items() if value}}
-    defaults: dict[str, str] = {}
-    if not all(environ.get(name) for name in NEEDED):
-        from recsys_lab import tracking
-
-        defaults = dict(zip(NEEDED, (tracking.tracking_uri(), str(tracking.home() / "serving")), strict=True))
-    settings = Settings.from_environment(environ, defaults)
-    return settings, not environ.get(NEEDED[0]) and settings.registry_uri.startswith("sqlite:")
+    return serve(settings, open_page=given.open)
 
 
 def _promote_first(settings: Settings) -> None:

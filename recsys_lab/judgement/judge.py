@@ -186,8 +186,8 @@ def _judge(table: pd.DataFrame, values: Values, metrics: Mapping[str, bool], lev
     """Write relative_percent, p_holm over the metrics, and the verdicts."""
     if not len(table):
         raise LookupError(
-            "nobody clicked, liked or disliked anything on these lists; feedback has to carry the request_id of the "
-            "list that the item stood in"
+            "nobody clicked, liked or disliked anything on these lists; feedback has to carry the list_id of the list "
+            "that the item stood in"
         )
     base = table["champion"].abs()
     table["relative_percent"] = 100 * table["difference"] / base.where(base > 0)

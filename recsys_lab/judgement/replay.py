@@ -51,7 +51,7 @@ def replay(
     events: list[Row] = []
     n_lists = 0
     for visit, user, item, now, taken in _visits(later):
-        request = f"replay-{champion.version.number}-{visit}"  # of its own in a database with several replays
+        list_id = f"replay-{champion.version.number}-{visit}"  # of its own in a database with several replays
         asked = UserOptions(k=k, exclude=taken[-MAX_ITEMS:])
         tested = challenger is not None and in_test(user, share)
         shown = challenger if challenger is not None and tested else champion
@@ -61,10 +61,10 @@ def replay(
         for role, loaded in roles:
             answer = users_list(loaded, user, asked)
             items = [str(one.item_id) for one in answer.items]
-            lists.append(impression_row(request, role, now, user, loaded.version, answer.source, items))
+            lists.append(impression_row(list_id, role, now, user, loaded.version, answer.source, items))
             if role != "shadow" and item in items:
-                event: dict[str, Any] = {"event_id": request, "user_id": user, "item_id": item, "event": "click"}
-                events.append(event_row({**event, "request_id": request}, now + CLICK_AFTER))
+                event: dict[str, Any] = {"event_id": list_id, "user_id": user, "item_id": item, "event": "click"}
+                events.append(event_row({**event, "list_id": list_id}, now + CLICK_AFTER))
         n_lists += 1
         if len(lists) >= BATCH:
             database.write("impression", lists)

@@ -46,10 +46,10 @@ class Replica:
         """The same for a body that is sent."""
         return _json(self._client.post(path, json=body))
 
-    def say(self, user: str, item: str, event: str, request_id: str | None = None) -> None:
+    def say(self, user: str, item: str, event: str, list_id: str | None = None) -> None:
         """Send one event."""
         said = {"event_id": uuid.uuid4().hex, "user_id": user, "item_id": item, "event": event}
-        self.post("/v1/feedback", [{**said, "request_id": request_id}])
+        self.post("/v1/feedback", [{**said, "list_id": list_id}])
 
     def visits(self, later: Interactions, k: int = 10) -> int:
         """Each row of ``later`` as a visit: its user gets a list, and clicks the row's item in it; how many clicks."""
@@ -59,7 +59,7 @@ class Replica:
             user, item = str(ids.user_id(int(later.users[row]))), str(ids.item_id(int(later.items[row])))
             shown = self.get(f"/v1/users/{user}/recommendations", k=k)
             if item in [one["item_id"] for one in shown["items"]]:
-                self.say(user, item, "click", shown["request_id"])
+                self.say(user, item, "click", shown["list_id"])
                 clicks += 1
         return clicks
 

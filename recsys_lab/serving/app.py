@@ -22,10 +22,12 @@ from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.openapi import describe
 from recsys_lab.serving.plain import add_routes
 from recsys_lab.serving.reload import Watcher
+from recsys_lab.serving.retention import Retention
 from recsys_lab.serving.routes import answer, plain, router, service_of
 from recsys_lab.serving.service import Service
 from recsys_lab.serving.settings import HEALTH, METRICS, READY, Settings
-from recsys_lab.serving.storage import Database
+from recsys_lab.serving.spool import Spool
+from recsys_lab.serving.storage import LONGEST, Database
 from recsys_lab.serving.tracing import Tracer
 
 STATIC = Path(__file__).with_name("static")
@@ -42,12 +44,15 @@ class App(FastAPI):
 def create_app(settings: Settings) -> FastAPI:
     """The service. Its threads start with the app's lifespan and end with it: what waits for the database is written.
 
-    ``app.state`` holds ``service``, ``models``, ``watcher``, ``feedback``, ``monitoring`` and ``settings``.
+    ``app.state`` holds ``service``, ``models``, ``watcher``, ``feedback``, ``monitoring`` and ``settings``; after the
+    end ``n_lost``, how many accepted events neither the database nor the disk took.
     """
     monitoring, tracer = Monitoring(), Tracer(settings.tracing)
     models = Models(monitoring)
     watcher = Watcher(settings, models)
-    feedback = Feedback(Database(settings.database_url), settings.queue_size, settings.bundle_dir / "spool", monitoring)
+    database, spool = Database(settings.database_url, longest=LONGEST), Spool(settings.bundle_dir / "spool")
+    retention = Retention(database, spool.folder, settings.retention_days)
+    feedback = Feedback(database, settings.queue_size, spool, retention, monitoring)
     service = Service(settings, models, feedback, monitoring)
 
     @asynccontextmanager
@@ -57,7 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         watcher.close()
         service.close()
-        feedback.close()
+        app.state.n_lost = feedback.close()
         tracer.close()
 
     app = App(
@@ -70,7 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     for name, part in (("service", service), ("models", models), ("watcher", watcher), ("feedback", feedback)):
         setattr(app.state, name, part)
-    app.state.monitoring, app.state.settings = monitoring, settings
+    app.state.monitoring, app.state.settings, app.state.n_lost = monitoring, settings, 0
     add_error_handlers(app)
     add_routes(app, plain)
     add_routes(app, router)

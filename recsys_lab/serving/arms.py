@@ -54,22 +54,20 @@ class Shadow:
         self.models, self.feedback, self.pool = models, feedback, pool
         self._running = 0
 
-    def ask(self, user_id: str, asked: UserOptions, request_id: str, now: float, shown: Answer) -> None:
+    def ask(self, user_id: str, asked: UserOptions, list_id: str, now: float, shown: Answer) -> None:
         """Compute and note the challenger's list in the background, if it is loaded and not busy."""
         if self.models.challenger is None or self._running >= MOST_SHADOWS:
             return
         self._running += 1
-        self.pool.submit(self._ask, self.models.challenger, user_id, asked, request_id, now, shown)
+        self.pool.submit(self._ask, self.models.challenger, user_id, asked, list_id, now, shown)
 
-    def _ask(
-        self, loaded: Loaded, user_id: str, asked: UserOptions, request_id: str, now: float, shown: Answer
-    ) -> None:
+    def _ask(self, loaded: Loaded, user_id: str, asked: UserOptions, list_id: str, now: float, shown: Answer) -> None:
         try:
             answer = users_list(loaded, user_id, asked)
             items = [str(one.item_id) for one in answer.items]
             common = len(set(items) & {str(one.item_id) for one in shown.items})
             self.models.monitoring.shadow_overlap.set(common / max(len(shown.items), 1))
-            row = impression_row(request_id, "shadow", now, user_id, loaded.version, answer.source, items)
+            row = impression_row(list_id, "shadow", now, user_id, loaded.version, answer.source, items)
             self.feedback.add("impression", [row])
         except Exception as error:  # nobody waits for this thread
             log(
@@ -77,7 +75,7 @@ class Shadow:
                 level=logging.ERROR,
                 error=error,
                 hide=[user_id],
-                request_id=request_id,
+                list_id=list_id,
             )
         finally:
             self._running -= 1

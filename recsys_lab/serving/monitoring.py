@@ -17,6 +17,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from recsys_lab.serving.drift import Drift
+from recsys_lab.serving.schemas import EVENTS
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 REASONS = ("unknown_user", "no_known_items", "cannot_fold_in", "not_served")
@@ -47,10 +48,11 @@ class Monitoring:
         self.dropped = counter(
             "feedback_dropped", "Rows lost: the queue was full, or no database takes them.", ["kind"]
         )
-        self.written = counter("feedback_written", "Rows that the database has.", ["kind"])
+        self.written = counter("feedback_written", "Rows that the database took.", ["kind"])
+        self.repeated = counter("feedback_repeated", "Rows that the database had already.", ["kind"])
+        self.damaged = counter("feedback_spool_damaged", "Lines of kept feedback that could not be read.")
+        self.database = gauge("database_up", "0 while the database does not take rows, or not within 3 s.")
         self.last_write = gauge("database_last_write_timestamp", "When the database last took rows, Unix time.")
-        self.damaged = counter("feedback_spool_damaged", "Lines of spool files that could not be read.")
-        self.database = gauge("database_up", "0 while the database does not take rows.")
         self.drift = Drift()
         self.registry.register(self.drift)
         self._requests: dict[tuple[str, int], Any] = {}
@@ -60,11 +62,12 @@ class Monitoring:
             self.reloads.labels(result)
         for reason in REASONS:
             self.fallbacks.labels(reason)
-        for event in ("view", "click", "like", "dislike"):
+        for event in EVENTS:
             self.feedback.labels(event)
         for kind in ("event", "impression"):
             self.dropped.labels(kind)
             self.queued.labels(kind)
+            self.repeated.labels(kind)
         for role in ("champion", "challenger"):
             self.stale.labels(role).set(0)
 

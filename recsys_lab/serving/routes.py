@@ -68,8 +68,7 @@ def answer(body: Any, status: int = 200) -> Response:
 async def recommend(request: Request, user_id: UserId) -> Response:
     """The k best items for a user."""
     asked = read(UserOptions, request)
-    scope = request.scope
-    return answer(await service_of(request).for_user(user_id, asked, scope["request_id"], scope["facts"]))
+    return answer(await service_of(request).for_user(user_id, asked, request.scope["facts"]))
 
 
 @plain.get(
@@ -90,8 +89,7 @@ async def items_of_user(request: Request, user_id: UserId) -> Response:
 @router.post("/recommendations", responses={200: {"model": ListOut}, **_problems(404, 413)})
 async def fold_in(request: Request, asked: FoldIn) -> Response:
     """The k best items for somebody who has the given items, known or not."""
-    scope = request.scope
-    return answer(await service_of(request).fold_in(asked, scope["request_id"], scope["facts"]))
+    return answer(await service_of(request).fold_in(asked, request.scope["facts"]))
 
 
 @plain.get(

@@ -36,8 +36,11 @@ def require_address(host: str, port: int) -> None:
         raise OSError(f"{wrong} ({error.strerror}); right would be {right}") from None
 
 
-def serve(settings: Settings, *, open_page: bool = False) -> None:
-    """Answer until SIGTERM or Ctrl-C, then end open requests and write what waits for the database."""
+def serve(settings: Settings, *, open_page: bool = False) -> int:
+    """Answer until SIGTERM or Ctrl-C, then end open requests and write what waits for the database.
+
+    The exit code: 1 when accepted events are lost, because neither the database nor the disk took them.
+    """
     import uvicorn
 
     from recsys_lab.serving.app import create_app
@@ -71,6 +74,7 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
     with suppress(KeyboardInterrupt):
         DrainingServer(config, settings.drain_seconds, app.state.service.drain).run()
     log("stopped")
+    return 1 if app.state.n_lost else 0
 
 
 def _open(host: str, port: int) -> None:

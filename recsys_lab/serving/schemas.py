@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from typing_extensions import NotRequired, TypedDict  # noqa: UP035  (pydantic asks for it below 3.12)
@@ -11,6 +11,9 @@ from typing_extensions import NotRequired, TypedDict  # noqa: UP035  (pydantic a
 from recsys_lab.serving.settings import MAX_EVENTS, MAX_ID, MAX_ITEMS, MAX_K
 
 Role: TypeAlias = Literal["champion", "challenger"]
+EventKind: TypeAlias = Literal["view", "click", "like", "dislike", "retract"]
+EVENTS: tuple[EventKind, ...] = get_args(EventKind)
+SAID = frozenset({"like", "dislike", "retract"})  # of these the last one of a user and an item counts
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -103,13 +106,16 @@ class FoldIn(ListOptions):
 
 
 class Event(_Strict):
-    """What somebody did with an item. The same ``event_id`` again changes nothing."""
+    """What somebody did with an item. The same ``event_id`` again changes nothing.
+
+    retract takes back what was said of the item: of its likes, dislikes and retractions the last counts.
+    """
 
     event_id: Id
     user_id: Id
     item_id: Id
-    event: Literal["view", "click", "like", "dislike"]
-    request_id: Id | None = Field(default=None, description="of the list the item stood in")
+    event: EventKind
+    list_id: Id | None = Field(default=None, description="of the list the item stood in")
 
 
 Events = Annotated[list[Event], Field(min_length=1, max_length=MAX_EVENTS)]
@@ -144,7 +150,7 @@ class ModelOut(TypedDict):
 class ListOut(TypedDict):
     """A list and where it comes from."""
 
-    request_id: str
+    list_id: str
     user_id: str | None
     model: ModelOut
     source: Literal["model", "fold_in", "popularity"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,7 +25,7 @@ Facts = dict[str, Any]  # of a request, for its log line
 
 
 class Service:
-    """One per app; ``request_id`` and ``facts`` belong to the request that is answered."""
+    """One per app; ``facts`` belong to the request that is answered."""
 
     def __init__(self, settings: Settings, models: Models, feedback: Feedback, monitoring: Monitoring) -> None:
         self.settings, self.models, self.feedback, self.monitoring = settings, models, feedback, monitoring
@@ -32,7 +33,7 @@ class Service:
         self.shadow = Shadow(models, feedback, self.pool)
         self.draining = False
 
-    async def for_user(self, user_id: str, asked: UserOptions, request_id: str, facts: Facts) -> dict[str, Any]:
+    async def for_user(self, user_id: str, asked: UserOptions, facts: Facts) -> dict[str, Any]:
         """The list of a user; popular items for an unknown one, or 404 when that was asked for."""
         loaded = pick(self.settings, self.models, asked.model, user_id)
         self._note_user(user_id, facts)
@@ -40,15 +41,16 @@ class Service:
         if code is None and asked.strict:
             raise Problem(404, "the model does not know this user; without strict=1 popular items come")
         answer: Answer = await self._scored(loaded, partial(users_list, loaded, user_id, asked))
+        list_id = uuid.uuid4().hex
         if loaded.role == "champion":
             pointers = loaded.recommender.bundle.histories.indptr
             self.monitoring.drift.users.append(-1 if code is None else int(pointers[code + 1] - pointers[code]))
             if self.settings.shadow and asked.model is None:
-                self.shadow.ask(user_id, asked, request_id, time.time(), answer)
+                self.shadow.ask(user_id, asked, list_id, time.time(), answer)
         reason = "unknown_user" if code is None else "not_served"
-        return self._shown(loaded, answer, reason, user_id, request_id, facts)
+        return self._shown(loaded, answer, reason, user_id, list_id, facts)
 
-    async def fold_in(self, asked: FoldIn, request_id: str, facts: Facts) -> dict[str, Any]:
+    async def fold_in(self, asked: FoldIn, facts: Facts) -> dict[str, Any]:
         """A list for somebody who has the given items."""
         loaded = pick(self.settings, self.models, asked.model, asked.user_id)
         if asked.user_id is not None:
@@ -65,7 +67,7 @@ class Service:
         answer: Answer = await self._scored(loaded, ask)
         nothing_known = len(answer.ignored_items) == len({one.item_id for one in asked.items})
         reason = "no_known_items" if nothing_known else "cannot_fold_in"
-        return self._shown(loaded, answer, reason, asked.user_id, request_id, facts)
+        return self._shown(loaded, answer, reason, asked.user_id, uuid.uuid4().hex, facts)
 
     async def similar(self, item_id: str, k: int, role: Role | None) -> dict[str, Any]:
         """Items like an item."""
@@ -109,20 +111,21 @@ class Service:
         facts["user"], facts[HIDDEN] = hashed(user_id, self.settings.log_salt), user_id
 
     def _shown(
-        self, loaded: Loaded, answer: Answer, reason: str, user_id: str | None, request_id: str, facts: Facts
+        self, loaded: Loaded, answer: Answer, reason: str, user_id: str | None, list_id: str, facts: Facts
     ) -> dict[str, Any]:
         """The answer as it is sent, after it was counted and noted."""
         facts["model"], facts["version"], facts["source"] = loaded.role, loaded.version.number, answer.source
+        facts["list_id"] = list_id
         items = [_listed(loaded, one) for one in answer.items]
         ids = [one["item_id"] for one in items]
         self.monitoring.listed(loaded.role, answer.source, reason)
         if loaded.role == "champion":
             codes = loaded.recommender.item_codes
             self.monitoring.drift.lists.append([codes[item] for item in ids])
-        row = impression_row(request_id, loaded.role, time.time(), user_id, loaded.version, answer.source, ids)
+        row = impression_row(list_id, loaded.role, time.time(), user_id, loaded.version, answer.source, ids)
         self.feedback.add("impression", [row])
         return {
-            "request_id": request_id,
+            "list_id": list_id,
             "user_id": user_id,
             "model": loaded.about,
             "source": answer.source,

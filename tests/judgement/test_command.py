@@ -105,10 +105,10 @@ def test_rows_that_come_later_as_traffic(tmp_path: Path) -> None:
     answer = challenger.recommender.recommend(first["user_id"], 10)
     assert answer is not None
     assert first["item_ids"] == [str(one.item_id) for one in answer.items]
-    by_request = {row["request_id"]: row for row in lists}
+    by_list = {row["list_id"]: row for row in lists}
     events = list(database.read("event"))
     assert events
-    assert all(event["item_id"] in by_request[event["request_id"]]["item_ids"] for event in events)
+    assert all(event["item_id"] in by_list[event["list_id"]]["item_ids"] for event in events)
     found = judge_split(database, 0.5)
     assert found.valid
     assert found.table.loc["lists_with_action", "verdict"] == "better"

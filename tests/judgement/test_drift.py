@@ -13,7 +13,7 @@ from recsys_lab import load_dataset, plots, split
 from recsys_lab.judgement import as_loaded, drift_over_time, replay
 from recsys_lab.serving.drift import DRIFT, drift_of
 from recsys_lab.serving.storage import Database
-from tests.judgement.traffic import database_in
+from tests.judgement.traffic import database_in, done, shown
 from tests.serving.apps import app_of, bundle_of, metric, wait_until
 from tests.serving.conftest import client, registry, start
 
@@ -40,15 +40,35 @@ def test_each_point_looks_back_on_its_window(tmp_path: Path) -> None:
     found = drift_over_time(database, loaded, window=100, n_points=3)
     rows = list(database.read("impression"))
     sizes = np.diff(bundle_of().histories.indptr)
-    clicked = {row["request_id"] for row in database.read("event")}
+    clicked = {row["list_id"] for row in database.read("event")}
     for (_, point), end in zip(found.iterrows(), (100, 200, 300), strict=True):
         part = rows[end - 100 : end]
         lists = [[loaded.recommender.item_codes[item] for item in row["item_ids"]] for row in part]
         expected = drift_of(bundle_of(), lists, [sizes[loaded.recommender.user_codes[row["user_id"]]] for row in part])
         assert point[list(DRIFT)].to_dict() == pytest.approx(expected)
-        assert point["clicked"] == np.mean([row["request_id"] in clicked for row in part])
+        assert point["clicked"] == np.mean([row["list_id"] in clicked for row in part])
     with pytest.raises(LookupError, match="300 lists of version 1 are too few for a window of 301"):
         drift_over_time(database, loaded, window=301)
+
+
+def test_a_list_counts_as_clicked_while_something_said_of_it_stands(tmp_path: Path) -> None:
+    database, loaded = database_in(tmp_path), as_loaded(bundle_of(), "1")
+    items = [str(item) for item in bundle_of().item_ids[:5]]
+    said = {
+        "clicked": ["click"],
+        "liked": ["like"],
+        "liked again": ["like", "retract", "like"],
+        "taken back": ["like", "retract"],
+        "turned": ["like", "dislike"],
+        "clicked and taken back": ["click", "like", "retract"],
+        "viewed": ["view"],
+        "nothing": [],
+    }
+    database.write("impression", [shown(name, "u", at=float(at), items=items) for at, name in enumerate(said)])
+    events = [(name, event, at) for name, kinds in said.items() for at, event in enumerate(kinds)]
+    database.write("event", [done(name, "u", items[0], event, at=100.0 + at) for name, event, at in events])
+    found = drift_over_time(database, loaded, window=1, n_points=len(said))
+    assert found["clicked"].tolist() == [1, 1, 1, 0, 0, 1, 0, 0]
 
 
 def test_users_without_training_rows_are_unknown() -> None:

@@ -28,7 +28,7 @@ def test_a_split_by_the_service_is_judged(registry: Registry, start: Start, tmp_
             answered[shown["model"]["role"]] += 1
             if shown["model"]["role"] == "challenger" and visit:
                 event = {"event_id": f"{user}-{visit}", "user_id": user, "item_id": shown["items"][0]["item_id"]}
-                client.post("/v1/feedback", json=[{**event, "event": "like", "request_id": shown["request_id"]}])
+                client.post("/v1/feedback", json=[{**event, "event": "like", "list_id": shown["list_id"]}])
     for user in USERS[:10]:
         client.get(f"/v1/users/{user}/recommendations?k=5&model=challenger")
     n_lists = sum(answered.values()) + 10
@@ -57,7 +57,7 @@ def test_a_shadow_of_the_service_is_judged(registry: Registry, start: Start, tmp
     for number, user in enumerate(USERS[:12], 1):
         shown = client.get(f"/v1/users/{user}/recommendations?k=5").json()
         event = {"event_id": user, "user_id": user, "item_id": shown["items"][1]["item_id"], "event": "click"}
-        client.post("/v1/feedback", json=[{**event, "request_id": shown["request_id"]}])
+        client.post("/v1/feedback", json=[{**event, "list_id": shown["list_id"]}])
         wait_until(lambda: metric(client, 'feedback_written_total{kind="impression"}') == 2 * number)  # noqa: B023
     wait_until(lambda: metric(client, 'feedback_written_total{kind="event"}') == 12)
     found = judge_shadow(Database(f"sqlite:///{tmp_path / 'feedback.db'}"))

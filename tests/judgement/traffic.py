@@ -36,7 +36,7 @@ def shown(
 def done(request: str | None, user: str, item: str, event: str = "click", at: float = 1.0) -> dict[str, Any]:
     """The row of an event."""
     said = {"event_id": f"{request}-{user}-{item}-{event}-{at}", "user_id": user, "item_id": item, "event": event}
-    return event_row({**said, "request_id": request}, NOON + at)
+    return event_row({**said, "list_id": request}, NOON + at)
 
 
 def plant_split(

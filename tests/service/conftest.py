@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from recsys_lab.serving import model_store
 from recsys_lab.serving.bundle import Bundle, save_bundle
@@ -149,6 +150,32 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             # a fast shutdown of PostgreSQL is SIGINT
             part.end(signal.SIGINT if isinstance(part, Postgres) else signal.SIGTERM)
         shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL of its own, for tests of the database alone."""
+    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'psycopg[binary]'")
+    place = Path(tempfile.mkdtemp(prefix="recsys_lab_pg_"))  # pytest's folders are closed to the user postgres
+    server = Postgres(place, tmp_path_factory.mktemp("server") / "postgres.log")
+    try:
+        server.start()
+        wait_for(server.is_up, "PostgreSQL")
+        yield server
+    finally:
+        server.end(signal.SIGINT)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres(server: Postgres) -> str:
+    """The URL of an empty database."""
+    name = f"test_{uuid.uuid4().hex}"
+    engine = sa.create_engine(server.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return server.url.removesuffix("postgres") + name
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -160,12 +160,21 @@ class Postgres(Part):
         super().__init__([needed("postgres"), *options], log, user=user)
         self.url = f"postgresql+psycopg://recsys_lab@127.0.0.1:{self.port}/postgres"
 
-    def send(self, which: signal.Signals) -> None:
-        """Signal the server and those of its processes that answer connections, each of a group of its own."""
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """No process of the server runs inside; the kernel still takes connections and bytes for it."""
         assert self.process is not None
         server = psutil.Process(self.process.pid)
-        for one in (server, *server.children(recursive=True)):
-            one.send_signal(which)
+        server.suspend()  # first, so that it has no more children
+        stopped = [*server.children(), server]  # each is a session of its own
+        try:
+            for one in stopped:
+                one.suspend()
+            yield
+        finally:
+            for one in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    one.resume()
 
     def is_up(self) -> bool:
         asked = [needed("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
@@ -221,6 +230,7 @@ class Replica(Part):
         folder.mkdir()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.spool = folder / "bundles" / "spool"  # rows that no database took before the end
         own = {"RECSYS_LAB_PORT": str(self.port), "RECSYS_LAB_BUNDLE_DIR": str(folder / "bundles")}
         command = [sys.executable, "-m", "recsys_lab", "serve"]
         super().__init__(command, folder / "log", {**environ, **own})

@@ -1,4 +1,4 @@
-"""What a user types, beside each other on one store: run, promote, serve and ``mlflow models serve``."""
+"""What a user types: run, promote, serve and ``mlflow models serve`` on one store; commands without their database."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import numpy as np
 import pytest
 
 from recsys_lab import tracking
 from recsys_lab.experiment import load_experiment
 from recsys_lab.promotion import choose
+from recsys_lab.serving.storage import Database
 from recsys_lab.trials import open_family
-from tests.service.parts import Part, free_port, wait_for, works
+from tests.judgement.traffic import done, plant_split, shown
+from tests.service.parts import Part, Postgres, free_port, wait_for, works
 
 pytestmark = pytest.mark.service
 
@@ -135,3 +138,59 @@ def test_both_servers_give_a_stranger_the_popular_items(both: Both) -> None:
     source, items = _api(both, "nobody", k=K)
     assert (source, len(items)) == ("popularity", K)
     assert _mlflow(both, ["nobody"], k=K)["nobody"] == (source, items)
+
+
+ABOUT_FEEDBACK = (
+    ["judge", "--share", "0.3"],
+    ["export-feedback", "--output", "out.csv"],
+    ["export-user", "42"],
+    ["forget", "42"],
+)
+
+
+def _said(folder: Path, url: str, *words: str) -> subprocess.CompletedProcess[str]:
+    registry = {"RECSYS_LAB_REGISTRY_URI": "http://127.0.0.1:9", "RECSYS_LAB_BUNDLE_DIR": str(folder / "bundles")}
+    environ = {**os.environ, "RECSYS_LAB_HOME": str(folder), "RECSYS_LAB_DATABASE_URL": url, **registry}
+    command = [sys.executable, "-m", "recsys_lab", *words]
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=120, check=False)
+
+
+def _is_one_line(found: subprocess.CompletedProcess[str], expected: str) -> None:
+    assert found.returncode == 2, found.stdout + found.stderr
+    assert (found.stdout, len(found.stderr.splitlines())) == ("", 1), found.stderr
+    assert expected in found.stderr
+    assert "pass-word" not in found.stderr
+
+
+@pytest.mark.parametrize("words", ABOUT_FEEDBACK, ids=lambda words: words[0])
+def test_without_a_database_it_is_said_in_one_line(server: Postgres, tmp_path: Path, words: list[str]) -> None:
+    nowhere = f"postgresql+psycopg://user:pass-word@127.0.0.1:{free_port()}/name"
+    _is_one_line(_said(tmp_path, nowhere, *words), "postgresql+psycopg://user:***@127.0.0.1:")
+    frozen = server.url.replace("recsys_lab@", "recsys_lab:pass-word@")
+    with server.frozen():
+        _is_one_line(_said(tmp_path, frozen, *words), "connection timeout expired")
+    (tmp_path / "text.db").write_text("This is no database. " * 100)
+    _is_one_line(_said(tmp_path, f"sqlite:///{tmp_path / 'text.db'}", *words), "file is not a database")
+    (tmp_path / "folder.db").mkdir()
+    _is_one_line(_said(tmp_path, f"sqlite:///{tmp_path / 'folder.db'}", *words), "unable to open database file")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_person_of_a_postgresql_is_shown_and_forgotten(postgres: str, tmp_path: Path) -> None:
+    database = Database(postgres)
+    plant_split(database, np.random.default_rng(1), 20, 0.3, (0.5, 0.5))
+    database.write("impression", [shown(f"l{number}", "O'Neil") for number in range(1200)])
+    database.write("event", [done(f"l{number}", "O'Neil", "1", "like") for number in range(7)])
+    others = len(list(database.read("impression"))) - 1200
+    assert _said(tmp_path, postgres, "export-feedback", "--output", "out.parquet").returncode == 0
+    found = _said(tmp_path, postgres, "export-user", "O'Neil", "--output", "person.json")
+    assert found.returncode == 1  # nobody could ask the registry
+    kept = json.loads((tmp_path / "person.json").read_text())
+    assert (len(kept["impressions"]), len(kept["feedback"]), len(kept["exports"][0]["rows"])) == (1200, 7, 1)
+    said = _said(tmp_path, postgres, "forget", "O'Neil").stdout
+    assert "database: 1,200 lists and 7 events deleted" in said
+    assert "exports: 1 rows deleted from 1 files" in said
+    assert "NOT READ recommender (champion)" in said
+    assert len(list(database.read("impression"))) == others
+    assert "database: 0 lists and 0 events deleted" in _said(tmp_path, postgres, "forget", "O'Neil").stdout
+    database.close()

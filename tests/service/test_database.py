@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from recsys_lab.serving.storage import Database
 from tests.service.conftest import Deployment
 from tests.service.parts import ask, metric, wait_for
 
@@ -36,6 +37,10 @@ def _events(deployment: Deployment, n: int) -> list[dict[str, str]]:
 
 def _ids(events: list[dict[str, str]]) -> set[str]:
     return {one["event_id"] for one in events}
+
+
+def _repeated(deployment: Deployment) -> float:
+    return sum(metric(one.url, 'feedback_repeated_total{kind="event"}') for one in deployment.replicas)
 
 
 def test_an_outage_loses_no_accepted_event(deployment: Deployment) -> None:
@@ -91,6 +96,7 @@ def test_an_end_during_an_outage_keeps_what_waits_for_the_next_start(
 def test_an_event_that_comes_again_is_one_event(deployment: Deployment) -> None:
     """As after a retry of the proxy, or of a client that did not get the answer."""
     again, new = _events(deployment, 5), _events(deployment, 5)
+    before = _repeated(deployment)
     for one in (*deployment.replicas, *deployment.replicas):
         assert ask(f"{one.url}/v1/feedback", again).status == 202
     wait_for(lambda: _ids(again) <= deployment.stored_ids(), "written")
@@ -103,3 +109,22 @@ def test_an_event_that_comes_again_is_one_event(deployment: Deployment) -> None:
     assert {row["event"] for row in found} == {"view"}  # the first word stands
     for one in deployment.replicas:
         assert metric(one.url, 'feedback_dropped_total{kind="event"}') == 0
+    # the first five came five times, the others twice
+    wait_for(lambda: _repeated(deployment) - before == 4 * 5 + 5, "counted")
+
+
+def test_one_header_of_five_users_makes_five_lists(deployment: Deployment) -> None:
+    users = deployment.users[:5]
+    lists = [
+        ask(f"{deployment.url}/v1/users/{user}/recommendations", X_Request_ID="the-same-for-all").json for user in users
+    ]
+    ids = {one["list_id"] for one in lists}
+    assert len(ids) == 5
+
+    def noted() -> dict[str, str]:
+        database = Database(deployment.database.url)
+        rows = {row["list_id"]: row["user_id"] for row in database.read("impression") if row["list_id"] in ids}
+        database.close()
+        return rows
+
+    wait_for(lambda: noted() == {one["list_id"]: user for one, user in zip(lists, users, strict=True)}, "five lists")

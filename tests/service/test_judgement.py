@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,24 +13,8 @@ from recsys_lab.judgement.report import as_dict
 from recsys_lab.serving.export import export_feedback
 from recsys_lab.serving.storage import Database
 from tests.judgement.traffic import database_in, plant_shadow, plant_split
-from tests.service.parts import Postgres, wait_for
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[str]:
-    """The URL of a server of its own."""
-    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'psycopg[binary]'")
-    place = Path(tempfile.mkdtemp(prefix="recsys_lab_pg_"))  # pytest's folders are closed to the user postgres
-    server = Postgres(place, tmp_path / "postgres.log")
-    try:
-        server.start()
-        wait_for(server.is_up, "PostgreSQL")
-        yield server.url
-    finally:
-        server.end(signal.SIGINT)
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def test_postgresql_says_what_sqlite_says(postgres: str, tmp_path: Path) -> None:

@@ -193,14 +193,11 @@ def test_a_database_that_hangs_rings_the_alarm(
     watching = prometheus([one.url for one in deployment.replicas], _at_once(tmp_path))
     wait_for(lambda: bool(_answer(watching, "feedback_queue")), "the queues")
     assert "DatabaseNotWriting" not in _firing(watching)
-    deployment.database.send(signal.SIGSTOP)
-    try:
+    with deployment.database.frozen():
         for n in range(20):
             event = {"event_id": f"hangs-{n}", "user_id": "u", "item_id": deployment.items[0], "event": "view"}
             assert ask(f"{deployment.url}/v1/feedback", [event]).status == 202
         wait_for(lambda: "DatabaseNotWriting" in _firing(watching), "DatabaseNotWriting", 60)
-    finally:
-        deployment.database.send(signal.SIGCONT)
     wait_for(lambda: "DatabaseNotWriting" not in _firing(watching), "written", 60)
     wait_for(lambda: {f"hangs-{n}" for n in range(20)} <= deployment.stored_ids(), "all of them stored")
 

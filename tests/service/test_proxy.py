@@ -113,8 +113,9 @@ def test_a_body_over_the_limit(deployment: Deployment, declared: bool) -> None:
 def test_a_request_id_is_kept_or_given(deployment: Deployment) -> None:
     path = f"{deployment.url}/v1/users/{deployment.users[0]}/recommendations"
     got = ask(path, X_Request_ID="an.id:of-a_client")
-    assert got.headers["x-request-id"] == got.json["request_id"] == "an.id:of-a_client"
-    given = {ask(path, X_Request_ID=unfit).json["request_id"] for unfit in ("", "short", "a b c d e f g", "x" * 101)}
+    assert got.headers["x-request-id"] == "an.id:of-a_client"
+    unfit = ("", "short", "a b c d e f g", "x" * 101)
+    given = {ask(path, X_Request_ID=one).headers["x-request-id"] for one in unfit}
     assert len(given) == 4
     assert all(len(one) == 32 for one in given)
 

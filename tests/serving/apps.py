@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -93,6 +95,15 @@ def app_of(client: TestClient) -> FastAPI:
     """The app behind a client."""
     assert isinstance(client.app, FastAPI)
     return client.app
+
+
+def stored(folder: Path, table: str = "feedback") -> list[dict[str, Any]]:
+    """The rows of a table of ``feedback.db`` in ``folder``, by time; none where there is no such table."""
+    with closing(sqlite3.connect(folder / "feedback.db")) as connection:
+        connection.row_factory = sqlite3.Row
+        with suppress(sqlite3.OperationalError):
+            return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY ts")]
+    return []
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:

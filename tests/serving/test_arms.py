@@ -60,9 +60,7 @@ def test_a_shadow_is_noted_and_not_shown(registry: Registry, start: Start, tmp_p
     assert shown["model"]["role"] == "champion"
     wait_until(lambda: metric(client, 'feedback_written_total{kind="impression"}') == 2)
     with sqlite3.connect(tmp_path / "feedback.db") as connection:
-        rows = dict(
-            connection.execute("SELECT role, item_ids FROM impressions WHERE request_id = ?", [shown["request_id"]])
-        )
+        rows = dict(connection.execute("SELECT role, item_ids FROM impressions WHERE list_id = ?", [shown["list_id"]]))
     expected = Recommender(bundle_of("ItemKNN")).recommend(user, 5)
     assert expected is not None
     assert json.loads(rows["champion"]) == [one["item_id"] for one in shown["items"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,8 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from recsys_lab import make_algorithm, read_interactions
-from recsys_lab.cli import main
-from recsys_lab.serving.export import export_feedback
-from recsys_lab.serving.storage import Database, Kind, Row
-from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, wait_until
+from recsys_lab.serving.storage import Database, Kind, Row, Written
+from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, stored, wait_until
 
 USER = str(bundle_of().user_ids[3])
 
@@ -25,25 +22,15 @@ def _events(*ids: str, event: str = "click", **more: Any) -> list[dict[str, Any]
     return [{"event_id": one, "user_id": USER, "item_id": "5", "event": event, **more} for one in ids]
 
 
-def _rows(folder: Path, table: str = "feedback") -> list[tuple[Any, ...]]:
-    with sqlite3.connect(folder / "feedback.db") as connection:
-        try:
-            return connection.execute(f"SELECT * FROM {table} ORDER BY ts").fetchall()
-        except sqlite3.OperationalError:
-            return []
-        finally:
-            connection.rollback()
-
-
 @pytest.fixture
 def outage(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     """A database that fails as a lost connection does while ``down`` is true."""
     switch, write = {"down": False}, Database.write
 
-    def maybe(self: Database, *given: Any) -> None:
+    def maybe(self: Database, *given: Any) -> Written:
         if switch["down"]:
             raise sa.exc.OperationalError("INSERT", {}, Exception("connection refused"))
-        write(self, *given)
+        return write(self, *given)
 
     monkeypatch.setattr(Database, "write", maybe)
     monkeypatch.setattr("recsys_lab.serving.feedback.LONGEST_WAIT", 0.2)
@@ -52,19 +39,42 @@ def outage(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
 
 def test_events_are_written_once(client: TestClient, tmp_path: Path) -> None:
     shown = client.get(f"/v1/users/{USER}/recommendations").json()
-    events = _events("a", "b", request_id=shown["request_id"])
+    events = _events("a", "b", list_id=shown["list_id"])
     for _ in range(2):
         got = client.post("/v1/feedback", json=events)
         assert (got.status_code, got.json()) == (202, {"accepted": 2})
-    wait_until(lambda: len(_rows(tmp_path)) == 2 and metric(client, 'feedback_written_total{kind="event"}') == 4)
-    assert {(row[0], row[2], row[3], row[4], row[5]) for row in _rows(tmp_path)} == {
-        (name, USER, "5", "click", shown["request_id"]) for name in "ab"
-    }
+    wait_until(lambda: metric(client, 'feedback_repeated_total{kind="event"}') == 2)
+    assert metric(client, 'feedback_written_total{kind="event"}') == 2
+    rows = [{name: row[name] for name in row if name not in ("seq", "ts")} for row in stored(tmp_path)]
+    assert rows == events
     assert metric(client, 'feedback_total{event="click"}') == 4
-    impressions = _rows(tmp_path, "impressions")
+    impressions = stored(tmp_path, "impressions")
     assert len(impressions) == 1
-    assert impressions[0][0] == shown["request_id"]
-    assert all(one["item_id"] in impressions[0][-1] for one in shown["items"])
+    assert impressions[0]["list_id"] == shown["list_id"]
+    assert json.loads(impressions[0]["item_ids"]) == [one["item_id"] for one in shown["items"]]
+
+
+def test_a_header_of_many_requests_makes_many_lists(client: TestClient, tmp_path: Path) -> None:
+    """Five people behind one client that sends its own request id, and the same event id again."""
+    users = [str(user) for user in bundle_of().user_ids[:5]]
+    header = {"X-Request-ID": "the-same-for-all"}
+    lists = [client.get(f"/v1/users/{user}/recommendations", headers=header).json() for user in users]
+    lists += [client.post("/v1/recommendations", json={"items": [{"item_id": "5"}]}, headers=header).json()]
+    wait_until(lambda: metric(client, 'feedback_written_total{kind="impression"}') == 6)
+    rows = {row["list_id"]: row for row in stored(tmp_path, "impressions")}
+    assert [rows[one["list_id"]]["user_id"] for one in lists] == [*users, None]
+    assert metric(client, 'feedback_repeated_total{kind="impression"}') == 0
+    for one in lists[:5]:
+        event = {"event_id": "same", "user_id": one["user_id"], "item_id": "5", "event": "view"}
+        got = client.post("/v1/feedback", json=[{**event, "list_id": one["list_id"]}], headers=header)
+        assert got.status_code == 202
+    wait_until(lambda: metric(client, 'feedback_repeated_total{kind="event"}') == 4)
+    assert metric(client, 'feedback_written_total{kind="event"}') == 1
+
+
+def test_the_old_name_of_a_list_is_refused(client: TestClient) -> None:
+    got = client.post("/v1/feedback", json=_events("a", request_id="x" * 32))
+    assert (got.status_code, got.json()["errors"][0]["path"]) == (422, "body.0.request_id")
 
 
 @pytest.mark.parametrize(
@@ -92,9 +102,9 @@ def test_nothing_accepted_is_lost_in_an_outage(client: TestClient, outage: dict[
         assert client.get(f"/v1/users/{USER}/recommendations").status_code == 200
     wait_until(lambda: metric(client, "database_up") == 0)
     assert metric(client, 'feedback_queue{kind="event"}') == 1000
-    assert _rows(tmp_path) == []
+    assert stored(tmp_path) == []
     outage["down"] = False
-    wait_until(lambda: len(_rows(tmp_path)) == 1000)
+    wait_until(lambda: len(stored(tmp_path)) == 1000)
     wait_until(lambda: metric(client, "database_up") == 1)
     assert metric(client, 'feedback_dropped_total{kind="event"}') == 0
 
@@ -113,7 +123,7 @@ def test_a_full_queue_refuses(registry: Registry, start: Start, outage: dict[str
         assert client.get(f"/v1/users/{USER}/recommendations?k=1").status_code == 200
     assert metric(client, 'feedback_dropped_total{kind="impression"}') == 10
     outage["down"] = False
-    wait_until(lambda: len(_rows(tmp_path)) == 60)
+    wait_until(lambda: len(stored(tmp_path)) == 60)
     assert client.post("/v1/feedback", json=_events(*(f"b{n}" for n in range(60)))).status_code == 202
 
 
@@ -122,7 +132,7 @@ def test_the_end_writes_what_waits(registry: Registry, start: Start, tmp_path: P
     client = start()
     client.post("/v1/feedback", json=_events(*map(str, range(700))))
     app_of(client).state.feedback.close()
-    assert len(_rows(tmp_path)) == 700
+    assert len(stored(tmp_path)) == 700
 
 
 def test_what_no_database_took_waits_in_a_file(
@@ -137,42 +147,17 @@ def test_what_no_database_took_waits_in_a_file(
     assert len(list(spool.glob("*.jsonl"))) == 1
     outage["down"] = False
     start()
-    wait_until(lambda: [row[0] for row in _rows(tmp_path)] == ["kept"])
+    wait_until(lambda: [row["event_id"] for row in stored(tmp_path)] == ["kept"])
     wait_until(lambda: not list(spool.iterdir()))
 
 
 def test_a_row_the_database_refuses_does_not_hold_up_the_others(client: TestClient, tmp_path: Path) -> None:
     feedback = app_of(client).state.feedback
-    good = [{**one, "ts": 1.0, "request_id": None} for one in _events("a", "b", "c", "d")]
+    good = [{**one, "ts": 1.0, "list_id": None} for one in _events("a", "b", "c", "d")]
     good[2]["user_id"] = None  # NOT NULL
     assert feedback.add("event", good)
     wait_until(lambda: metric(client, 'feedback_dropped_total{kind="event"}') == 1)
-    wait_until(lambda: [row[0] for row in _rows(tmp_path)] == ["a", "b", "d"])
-
-
-def test_feedback_becomes_data(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = [("1", "10", "view"), ("1", "10", "like"), ("1", "10", "click"), ("1", "11", "view"), ("1", "11", "click")]
-    said += [("2", "10", "dislike"), ("2", "12", "click"), ("3", "11", "like"), ("3", "12", "view")]
-    for number, (user, item, event) in enumerate(said):
-        one = {"event_id": str(number), "user_id": user, "item_id": item, "event": event}
-        assert client.post("/v1/feedback", json=[one]).status_code == 202
-    wait_until(lambda: len(_rows(tmp_path)) == len(said))
-    url = f"sqlite:///{tmp_path / 'feedback.db'}"
-    monkeypatch.setenv("RECSYS_LAB_DATABASE_URL", url)
-    monkeypatch.setenv("RECSYS_LAB_REGISTRY_URI", "http://registry.invalid")
-    monkeypatch.setenv("RECSYS_LAB_BUNDLE_DIR", str(tmp_path))
-    file = tmp_path / "out" / "feedback.parquet"
-    assert main(["export-feedback", "--output", str(file)]) == 0
-    data = read_interactions(file)
-    frame = data.to_frame()
-    found = {(user, item): rating for user, item, rating in zip(*(frame[c] for c in ("user_id", "item_id", "rating")))}
-    assert found == {(1, 10): 5, (1, 11): 4, (2, 10): 1, (2, 12): 4, (3, 11): 5, (3, 12): 3}
-    assert data.timestamps is not None
-    make_algorithm("ItemKNN").fit(data)
-    assert export_feedback(url, file, ["dislike"]) == 1
-    with pytest.raises(LookupError, match="no such feedback"):
-        export_feedback(f"sqlite:///{tmp_path / 'other.db'}", file)
-    assert main(["export-feedback", "--output", str(file), "--events", "bought"]) == 2
+    wait_until(lambda: [row["event_id"] for row in stored(tmp_path)] == ["a", "b", "d"])
 
 
 def test_another_kind_of_database_is_refused(tmp_path: Path) -> None:
@@ -186,16 +171,16 @@ def test_rows_that_come_one_by_one_are_written_together(
     sizes: list[int] = []
     write = Database.write
 
-    def counted(self: Database, kind: Kind, rows: Sequence[Row]) -> None:
+    def counted(self: Database, kind: Kind, rows: Sequence[Row]) -> Written:
         sizes.append(len(rows))
-        write(self, kind, rows)
+        return write(self, kind, rows)
 
     monkeypatch.setattr(Database, "write", counted)
     feedback = app_of(client).state.feedback
     for n in range(100):
-        event = {"event_id": str(n), "user_id": USER, "item_id": "5", "event": "view", "request_id": None, "ts": n}
+        event = {"event_id": str(n), "user_id": USER, "item_id": "5", "event": "view", "list_id": None, "ts": n}
         assert feedback.add("event", [event])
         threading.Event().wait(0.005)  # slower than a transaction, so that each would find one row
-    wait_until(lambda: len(_rows(tmp_path)) == 100)
+    wait_until(lambda: len(stored(tmp_path)) == 100)
     assert sum(sizes) == 100
     assert len([size for size in sizes if size]) <= 25

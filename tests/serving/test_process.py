@@ -6,18 +6,19 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
+import time
 import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from recsys_lab.serving.copies import Copies
 from recsys_lab.serving.model_store import Version
-from tests.serving.apps import Registry, bundle_of, wait_until
+from tests.serving.apps import Registry, bundle_of, stored, wait_until
 
 
 def _get(url: str) -> dict[str, object]:
@@ -26,10 +27,11 @@ def _get(url: str) -> dict[str, object]:
         return found
 
 
-@pytest.mark.cli
-def test_a_process_from_start_to_end(registry: Registry, tmp_path: Path) -> None:
+@contextmanager
+def _serving(registry: Registry, bundles: Path, database: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that serves the copy on its disk, and its address; ended by SIGTERM, unless it has ended."""
     version = Version("recommender", registry.add(bundle_of(), "champion"), "run1", "here", {})
-    copies = Copies(tmp_path / "bundles")
+    copies = Copies(bundles)
     copies.remember("champion", version, registry.fetch_bundle("", version, copies.place("champion", version)))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -37,8 +39,8 @@ def test_a_process_from_start_to_end(registry: Registry, tmp_path: Path) -> None
     environ = {
         **os.environ,
         "RECSYS_LAB_REGISTRY_URI": "http://127.0.0.1:9",
-        "RECSYS_LAB_BUNDLE_DIR": str(tmp_path / "bundles"),
-        "RECSYS_LAB_DATABASE_URL": f"sqlite:///{tmp_path / 'feedback.db'}",
+        "RECSYS_LAB_BUNDLE_DIR": str(bundles),
+        "RECSYS_LAB_DATABASE_URL": f"sqlite:///{database}",
         "RECSYS_LAB_PORT": str(port),
     }
     command = [sys.executable, "-m", "recsys_lab", "serve"]
@@ -53,20 +55,82 @@ def test_a_process_from_start_to_end(registry: Registry, tmp_path: Path) -> None
                 return False
 
             wait_until(ready, 90)
-            assert _get(f"{base}/v1/users/{bundle_of().user_ids[3]}/recommendations")["source"] == "model"
-            events = [{"event_id": str(n), "user_id": "u", "item_id": "i", "event": "view"} for n in range(900)]
-            request = urllib.request.Request(f"{base}/v1/feedback", json.dumps(events).encode())
-            request.add_header("content-type", "application/json")
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                assert answer.status == 202
+            yield process, base
         finally:
-            process.send_signal(signal.SIGTERM)
-            printed, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, printed
-    lines = [json.loads(line) for line in printed.splitlines()]
+            if process.poll() is None:
+                process.kill()
+
+
+def _send(base: str, n: int) -> None:
+    for first in range(0, n, 1000):
+        ids = range(first, min(first + 1000, n))
+        events = [{"event_id": str(one), "user_id": "u", "item_id": "i", "event": "view"} for one in ids]
+        request = urllib.request.Request(f"{base}/v1/feedback", json.dumps(events).encode())
+        request.add_header("content-type", "application/json")
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            assert answer.status == 202
+
+
+def _ended(process: subprocess.Popen[str]) -> list[dict[str, object]]:
+    """What it logged."""
+    process.send_signal(signal.SIGTERM)
+    printed, _ = process.communicate(timeout=60)
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+@pytest.mark.cli
+def test_a_process_from_start_to_end(registry: Registry, tmp_path: Path) -> None:
+    with _serving(registry, tmp_path / "bundles", tmp_path / "feedback.db") as (process, base):
+        assert _get(f"{base}/v1/users/{bundle_of().user_ids[3]}/recommendations")["source"] == "model"
+        _send(base, 900)
+        lines = _ended(process)
+    assert process.returncode == 0, lines
     assert lines[-1]["message"] == "stopped"
-    with sqlite3.connect(tmp_path / "feedback.db") as connection:
-        assert connection.execute("SELECT count(*) FROM feedback").fetchone() == (900,)
+    assert len(stored(tmp_path)) == 900
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, of 32 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)], check=False)
+    if mounted.returncode:
+        pytest.skip("only root mounts a disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def _fill(disk: Path) -> None:
+    with (disk / "filled").open("wb", buffering=0) as filling, suppress(OSError):
+        while True:
+            filling.write(b"x" * 4096)
+
+
+@pytest.mark.cli
+def test_what_neither_the_database_nor_the_disk_took_is_counted(registry: Registry, small_disk: Path) -> None:
+    with _serving(registry, small_disk / "bundles", small_disk / "feedback.db") as (process, base):
+        _fill(small_disk)
+        _send(base, 6000)
+        lines = _ended(process)
+    assert process.returncode == 1
+    (said,) = [line for line in lines if str(line["message"]).startswith("feedback is lost")]
+    assert (said["level"], said["kind"], said["rows"]) == ("error", "event", 6000)
+    assert "No space left" in str(said["reason"])
+    assert list((small_disk / "bundles" / "spool").iterdir()) == []  # nothing half-written
+
+
+@pytest.mark.cli
+def test_a_disk_that_is_full_for_a_while_loses_nothing(registry: Registry, small_disk: Path) -> None:
+    with _serving(registry, small_disk / "bundles", small_disk / "feedback.db") as (process, base):
+        _fill(small_disk)
+        _send(base, 6000)
+        time.sleep(1)
+        assert len(stored(small_disk)) < 6000
+        (small_disk / "filled").unlink()
+        wait_until(lambda: len(stored(small_disk)) == 6000)
+        _ended(process)
+    assert process.returncode == 0
 
 
 def test_a_setting_that_is_not_right_ends_at_once(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ EVENT = st.fixed_dictionaries(
         "item_id": IDS,
         "event": st.sampled_from(["view", "click", "like", "dislike", "x"]),
     },
-    optional={"request_id": IDS | st.none()},
+    optional={"list_id": IDS | st.none()},
 )
 
 

@@ -29,13 +29,9 @@ def test_a_list(client: TestClient) -> None:
     ]
     assert body["items"][0]["title"] == expected.items[0].title
     assert body["model"] == {"name": "recommender", "version": "1", "algorithm": "EASE", "role": "champion"}
-    assert (body["source"], body["exhausted"], body["user_id"], body["request_id"]) == (
-        "model",
-        False,
-        USER,
-        "from-a-test",
-    )
+    assert (body["source"], body["exhausted"], body["user_id"]) == ("model", False, USER)
     assert got.headers["x-request-id"] == "from-a-test"
+    assert len(body["list_id"]) == 32
 
 
 @pytest.mark.parametrize("given", ["short", "a b c d e f g h", "x" * 101, "line%0Abreak<script>"])

@@ -154,7 +154,7 @@ def test_nothing_of_a_request_reaches_the_registry_or_the_disk(
         assert client.get(f"{LIST}?{option}={name}").status_code == 422
         body = json.dumps({"items": [{"item_id": MARK}], option: MARK})
         assert client.post("/v1/recommendations", content=body, headers=JSON).status_code == 422
-    event = {"event_id": MARK, "user_id": MARK, "item_id": MARK, "event": "like", "request_id": f"../{MARK}"}
+    event = {"event_id": MARK, "user_id": MARK, "item_id": MARK, "event": "like", "list_id": f"../{MARK}"}
     assert client.post("/v1/feedback", json=[event]).status_code == 202
     wait_until(lambda: not app_of(client).state.feedback.queues["event"])
     assert registry.asked == asked

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from recsys_lab.cli import main, serving
+from recsys_lab.cli.settings import NEEDED
 from recsys_lab.serving.copies import Copies
 from recsys_lab.serving.models import open_model
 from recsys_lab.serving.settings import Settings
@@ -48,7 +49,7 @@ def test_names_that_others_set_are_left_alone() -> None:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of the lab."""
-    for name in (*serving.NEEDED, "MLFLOW_TRACKING_URI"):
+    for name in (*NEEDED, "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         monkeypatch.setenv(name, "1")  # the command sets them, and numba bears no other number later in this process

@@ -167,8 +167,8 @@ async function say(event, one, list) {
   state.said.set(one.item_id, { item_id: one.item_id, title: one.title, event });
   $("similar").close();
   const event_id = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const request_id = list && list.request_id ? list.request_id : null;
-  ask("/v1/feedback", [{ event_id, user_id: state.user, item_id: one.item_id, event, request_id }]).catch(fail);
+  const list_id = list && list.list_id ? list.list_id : null;
+  ask("/v1/feedback", [{ event_id, user_id: state.user, item_id: one.item_id, event, list_id }]).catch(fail);
   await refresh().catch(fail);
 }
 

@@ -1,0 +1,74 @@
+"""Files and folders that hold ids of people: for this user of the machine only, whatever the umask says."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from recsys_lab.serving.logs import log
+
+FILE, FOLDER = 0o600, 0o700
+PARTIAL = ".partial-"  # how the name of a file begins that is being written
+BESIDE = ("", "-wal", "-shm", "-journal")  # files of one SQLite database
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make ``folder`` and what is missing above it; close one that is there already."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(FOLDER, exist_ok=True)
+    close_to_others(folder)
+
+
+def make_private_file(file: Path) -> None:
+    """Make an empty file for SQLite, or close one that is there, with what SQLite keeps beside it.
+
+    A folder that was there before stays as it is: it may be somebody's home.
+    """
+    if not file.parent.exists():
+        make_private_folder(file.parent)
+    with suppress(FileExistsError):  # one that is there is not opened: its closing would end SQLite's locks on it
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
+    for ending in BESIDE:
+        beside = file.with_name(file.name + ending)
+        if beside.exists():
+            close_to_others(beside)
+
+
+def close_to_others(path: Path) -> None:
+    """Take away what others may do, and say so. A folder such as /tmp, which is for everybody, stays as it is."""
+    found = stat.S_IMODE(path.stat().st_mode)
+    mode = FOLDER if path.is_dir() else FILE
+    if not found & ~mode or found & stat.S_ISVTX:
+        return
+    try:
+        path.chmod(found & mode)
+    except OSError as error:
+        log("others may read this", level=logging.WARNING, path=str(path), mode=f"{found:o}", reason=error.strerror)
+    else:
+        log("others could read this; now they cannot", level=logging.WARNING, path=str(path), mode=f"{found:o}")
+
+
+@contextmanager
+def written_privately(file: Path) -> Iterator[BinaryIO]:
+    """A stream whose bytes take the place of ``file`` when the block ends well and the disk has them."""
+    partial = file.with_name(f"{PARTIAL}{file.name}.{uuid.uuid4().hex}")
+    try:
+        with os.fdopen(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE), "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(file)
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the name is in the folder
+        finally:
+            os.close(folder)
+    finally:
+        partial.unlink(missing_ok=True)

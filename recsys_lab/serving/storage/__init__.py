@@ -1,0 +1,38 @@
+"""The database of what was shown and what people did with it: SQLite by default, PostgreSQL by URL."""
+
+from recsys_lab.serving.storage.database import LONGEST, REFUSED, Database, NoTables, Written
+from recsys_lab.serving.storage.following import OVERLAP, Follower
+from recsys_lab.serving.storage.tables import (
+    EXPORTS,
+    FEEDBACK,
+    FORGOTTEN,
+    IMPRESSIONS,
+    TABLES,
+    Kind,
+    OldTables,
+    Row,
+    event_row,
+    hash_of,
+    impression_row,
+)
+
+__all__ = [
+    "EXPORTS",
+    "FEEDBACK",
+    "FORGOTTEN",
+    "IMPRESSIONS",
+    "LONGEST",
+    "OVERLAP",
+    "REFUSED",
+    "TABLES",
+    "Database",
+    "Follower",
+    "Kind",
+    "NoTables",
+    "OldTables",
+    "Row",
+    "Written",
+    "event_row",
+    "hash_of",
+    "impression_row",
+]

@@ -1,0 +1,185 @@
+"""Rows in, once each, and out again. What a replica writes is bounded in time; what a command reads is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from recsys_lab.serving.private import make_private_file
+from recsys_lab.serving.storage.engine import Lines, engine_of, file_of, use_wal
+from recsys_lab.serving.storage.tables import (
+    FEEDBACK,
+    FORGOTTEN,
+    IMPRESSIONS,
+    META,
+    TABLES,
+    Kind,
+    Row,
+    hash_of,
+    require_current,
+)
+
+REFUSED = (sa.exc.DataError, sa.exc.IntegrityError, ValueError)  # a row is at fault, and no later try would help
+KEYS: dict[Kind, sa.Column[str]] = {"event": FEEDBACK.c.event_id, "impression": IMPRESSIONS.c.list_id}
+LONGEST = 3.0  # seconds that a replica lets the database take for a statement
+_MAKING = 7_217_321  # PostgreSQL's advisory lock of whoever makes the tables: two at once fail
+
+
+class NoTables(LookupError):
+    """Nothing was ever written to this database."""
+
+    def __init__(self) -> None:
+        super().__init__("the database has no lists and no feedback yet; the service writes them as people use it")
+
+
+class Written(NamedTuple):
+    """What became of rows."""
+
+    new: int
+    repeated: int  # their keys were there
+    forgotten: int  # of users who were forgotten since
+
+
+class Database:
+    """Opening does not connect: a replica starts while its database is down.
+
+    ``longest``: seconds that the server may take for a statement; an answer that does not come a second after that
+    cuts the connection. None for commands, which read for minutes.
+    """
+
+    def __init__(self, url: str, *, longest: float | None = None) -> None:
+        self.engine = engine_of(url, longest)
+        self.lines = Lines(self.engine)
+        self._patience = None if longest is None else longest + 1.0  # the server speaks first, if it can
+        self._made = False
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A transaction that writes, with all tables there. Raises SQLAlchemy's errors, and OldTables."""
+        try:
+            with self.lines.cut_after(self._patience):
+                if not self._made:
+                    self._make()
+                with self.engine.begin() as connection:
+                    yield connection
+        except REFUSED:
+            raise
+        except Exception:
+            self._made = False  # after an outage it may be another database
+            raise
+        self._made = True
+
+    @contextmanager
+    def connect(self) -> Iterator[sa.Connection]:
+        """A connection that reads one state of the tables. Raises NoTables where there are none, and makes none."""
+        file = file_of(self.engine)
+        if file is not None and not file.exists():
+            raise NoTables
+        with self.lines.cut_after(self._patience), self.engine.connect() as opened:
+            connection = opened.execution_options(yield_per=10_000)
+            if self.engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            if not self._made:
+                if not sa.inspect(connection).has_table(FEEDBACK.name):
+                    raise NoTables
+                require_current(connection)
+            yield connection
+
+    def write(self, kind: Kind, rows: Sequence[Row]) -> Written:
+        """Insert ``rows``; those whose key is there already change nothing. Without rows it only makes the tables.
+
+        Raises SQLAlchemy's errors, and OldTables.
+        """
+        dialect = import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}")  # the other one is not paid for
+        insert = dialect.insert(TABLES[kind]).on_conflict_do_nothing()
+        with self.begin() as connection:
+            if not rows:
+                return Written(0, 0, 0)
+            counted = connection.execution_options(preserve_rowcount=True)
+            new: int = counted.execute(insert, list(rows)).rowcount
+            forgotten, taken_back = _take_back(connection, kind, rows)
+        return Written(max(0, new - taken_back), max(0, len(rows) - new - forgotten + taken_back), forgotten)
+
+    def read(
+        self, kind: Kind, *, since: float | None = None, until: float | None = None, roles: Sequence[str] = ()
+    ) -> Iterator[dict[str, Any]]:
+        """The rows of a kind, the earliest first; none where the table is missing.
+
+        ``since``, ``until``: only rows noted between these times (Unix seconds, both included). ``roles``: only
+        impressions of these.
+        """
+        table = TABLES[kind]
+        order = (table.c.ts, *table.primary_key.columns)
+        query = between(sa.select(table), table, since, until).order_by(*order)
+        if roles:
+            query = query.where(IMPRESSIONS.c.role.in_(roles))
+        yield from self._stream(query)
+
+    def answering(self, since: float | None = None, until: float | None = None) -> list[dict[str, Any]]:
+        """Which versions answered: role, model, version, n_lists, first and last (Unix seconds), by role and time."""
+        table = IMPRESSIONS
+        columns = (table.c.role, table.c.model, table.c.version)
+        counts = (sa.func.count(), sa.func.min(table.c.ts), sa.func.max(table.c.ts))
+        named = [count.label(name) for count, name in zip(counts, ("n_lists", "first", "last"), strict=True)]
+        query = between(sa.select(*columns, *named), table, since, until).group_by(*columns)
+        return list(self._stream(query.order_by(table.c.role, sa.text("first"))))
+
+    def events_after(self, seq: int, limit: int) -> list[dict[str, Any]]:
+        """The next events by seq. One that commits late has a smaller seq than some before it: see Follower."""
+        return list(self._stream(sa.select(FEEDBACK).where(FEEDBACK.c.seq > seq).order_by(FEEDBACK.c.seq).limit(limit)))
+
+    def recent_events(self, limit: int) -> list[dict[str, Any]]:
+        """The last events, the newest first."""
+        return list(self._stream(sa.select(FEEDBACK).order_by(FEEDBACK.c.seq.desc()).limit(limit)))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.engine.dispose()
+
+    def _stream(self, query: sa.Select[Any]) -> Iterator[dict[str, Any]]:
+        with suppress(NoTables), self.connect() as connection:
+            for row in connection.execute(query):
+                yield dict(row._mapping)
+
+    def _make(self) -> None:
+        file = file_of(self.engine)
+        if file is not None:
+            make_private_file(file)
+            with self.engine.connect() as connection:
+                use_wal(connection)
+        with self.engine.begin() as connection:
+            if self.engine.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
+            require_current(connection)
+            META.create_all(connection)
+
+
+def between(query: sa.Select[Any], table: sa.Table, since: float | None, until: float | None) -> sa.Select[Any]:
+    """``query``, of rows noted between these times."""
+    if since is not None:
+        query = query.where(table.c.ts >= since)
+    return query if until is None else query.where(table.c.ts <= until)
+
+
+def _take_back(connection: sa.Connection, kind: Kind, rows: Sequence[Row]) -> tuple[int, int]:
+    """Delete what was just written of users who were forgotten meanwhile; how many rows are theirs, and deleted.
+
+    After the insert, not before it: ``forget`` waits until nobody inserts, and sees the rows of who came before.
+    """
+    oldest = min(float(row["ts"]) for row in rows)
+    query = sa.select(FORGOTTEN.c.user_hash, FORGOTTEN.c.ts).where(FORGOTTEN.c.ts >= oldest)
+    forgotten: Mapping[str, float] = {row.user_hash: row.ts for row in connection.execute(query)}
+    if not forgotten:
+        return 0, 0
+    named = [row for row in rows if row["user_id"] is not None]
+    theirs = [row for row in named if row["ts"] <= forgotten.get(hash_of(row["user_id"]), -1.0)]
+    table, key = TABLES[kind], KEYS[kind]
+    users = sorted({row["user_id"] for row in theirs})
+    query_of_theirs = sa.delete(table).where(key.in_([row[key.name] for row in theirs]), table.c.user_id.in_(users))
+    return len(theirs), connection.execute(query_of_theirs).rowcount if theirs else 0

@@ -1,0 +1,49 @@
+"""New events as they come, whichever process writes them."""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic
+from typing import Any
+
+from recsys_lab.serving.storage.database import LONGEST, Database
+
+# PostgreSQL draws a seq when it inserts a row and shows the row when its transaction ends, so a row can appear after
+# one with a larger seq. It appears within the life of its transaction: at most three statements and three pauses of
+# LONGEST seconds each (database.py), which the server ends. So what is at or below the largest seq of a look that far
+# back is decided, and what is above it is read again. SQLite has one writer at a time: nothing appears late.
+OVERLAP = {"postgresql": 6 * LONGEST + 2.0, "sqlite": 0.0}  # seconds; two of them for the commit
+PAGE = 5000  # rows read at a time
+
+
+class Follower:
+    """Gives each event once: the ``newest`` that are there, then what any process writes. For one thread."""
+
+    def __init__(self, database: Database, newest: int = 1) -> None:
+        self.database, self.newest = database, newest
+        self._overlap = OVERLAP[database.engine.dialect.name]
+        self._decided: int | None = None  # no event with this seq or a smaller one is to come
+        self._given: set[int] = set()  # seqs of what was given and is not decided
+        self._looks: deque[tuple[float, int]] = deque()  # when each ended, and the largest seq then
+
+    def read(self) -> list[dict[str, Any]]:
+        """The events that appeared since the last call, by seq; after an error of SQLAlchemy the next call has them."""
+        began = monotonic()
+        if self._decided is None:
+            first = self.database.recent_events(self.newest)
+            self._decided = first[-1]["seq"] - 1 if len(first) == self.newest else 0
+        found: list[dict[str, Any]] = []
+        last = self._decided
+        while True:
+            page = self.database.events_after(last, PAGE)
+            found += [row for row in page if row["seq"] not in self._given]
+            if page:
+                last = page[-1]["seq"]
+            if len(page) < PAGE:
+                break
+        self._given.update(row["seq"] for row in found)
+        self._looks.append((monotonic(), last))
+        while self._looks and self._looks[0][0] + self._overlap <= began:
+            self._decided = self._looks.popleft()[1]
+        self._given = {seq for seq in self._given if seq > self._decided}
+        return found

@@ -1,0 +1,108 @@
+"""The tables, and rows for them. A table with other columns than these is refused, never changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import sqlalchemy as sa
+
+from recsys_lab.serving.model_store import Version
+
+Kind: TypeAlias = Literal["event", "impression"]
+Row: TypeAlias = Mapping[str, Any]
+
+META = sa.MetaData()
+IMPRESSIONS = sa.Table(
+    "impressions",
+    META,
+    sa.Column("list_id", sa.Text, primary_key=True),  # made by the service
+    sa.Column("role", sa.Text, primary_key=True),  # champion, challenger, or shadow: computed and not shown
+    sa.Column("ts", sa.Float, nullable=False, index=True),  # Unix seconds
+    sa.Column("user_id", sa.Text),  # NULL for a fold-in without a user
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("item_ids", sa.JSON, nullable=False),
+)
+FEEDBACK = sa.Table(
+    "feedback",
+    META,
+    # drawn when a row is inserted, never twice; PostgreSQL's writers commit in another order (following.py)
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True),
+    sa.Column("event_id", sa.Text, nullable=False, unique=True),
+    sa.Column("ts", sa.Float, nullable=False, index=True),
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("item_id", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("list_id", sa.Text),  # of the list the item stood in
+    sqlite_autoincrement=True,
+)
+FORGOTTEN = sa.Table(
+    "forgotten",
+    META,
+    sa.Column("user_hash", sa.Text, primary_key=True),
+    sa.Column("ts", sa.Float, nullable=False, index=True),  # rows up to this time are not written any more
+)
+EXPORTS = sa.Table(
+    "exports",
+    META,
+    sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),  # absolute
+    sa.Column("ts", sa.Float, nullable=False),
+)
+TABLES: dict[Kind, sa.Table] = {"event": FEEDBACK, "impression": IMPRESSIONS}
+
+
+class OldTables(LookupError):
+    """The database was made by another version; rows wait until it is moved away. The message says how."""
+
+
+def require_current(connection: sa.Connection) -> None:
+    """Raise OldTables where a table has not the columns that it has here."""
+    inspector = sa.inspect(connection)
+    for name in set(inspector.get_table_names()) & set(META.tables):
+        found = {column["name"] for column in inspector.get_columns(name)}
+        expected = set(META.tables[name].columns.keys())
+        if found != expected:
+            where = connection.engine.url.render_as_string(hide_password=True)
+            raise OldTables(
+                f"the table {name} of {where} has the columns {', '.join(sorted(found))}; expected "
+                f"{', '.join(sorted(expected))}: another version made it. Fix: {_fix(connection.engine)}; new "
+                "tables are made by themselves"
+            )
+
+
+def _fix(engine: sa.Engine) -> str:
+    if engine.dialect.name == "sqlite":
+        file = engine.url.database
+        return f"stop what writes to it, and move it away: mv {file} {file}.old"
+    moved = "".join(f"; ALTER TABLE IF EXISTS {name} SET SCHEMA old" for name in ("impressions", "feedback"))
+    return f"move its tables away: CREATE SCHEMA old{moved}"
+
+
+def event_row(event: Row, now: float) -> dict[str, Any]:
+    """A row of the feedback table."""
+    return {**{name: event.get(name) for name in ("event_id", "user_id", "item_id", "event", "list_id")}, "ts": now}
+
+
+def impression_row(
+    list_id: str, role: str, now: float, user_id: str | None, version: Version, source: str, items: list[str]
+) -> dict[str, Any]:
+    """A row of the impressions table."""
+    return {
+        "list_id": list_id,
+        "role": role,
+        "ts": now,
+        "user_id": user_id,
+        "model": version.name,
+        "version": version.number,
+        "source": source,
+        "item_ids": items,
+    }
+
+
+def hash_of(user_id: str) -> str:
+    """What the table of forgotten users has of an id."""
+    return hashlib.blake2b(user_id.encode("utf-8", "replace"), digest_size=16, person=b"recsysForgotten").hexdigest()
