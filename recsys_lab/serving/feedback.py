@@ -163,7 +163,8 @@ class Feedback:
     def _write_once(self) -> bool:
         """Write one batch of each kind; False when the database does not take it."""
         for kind in KINDS:
-            rows = list(islice(self.queues[kind], self._batch))
+            with self._adding:  # a deque that grows between two steps of an iteration is an error
+                rows = list(islice(self.queues[kind], self._batch))
             if rows and not self._attempt(partial(self._write, kind, rows)):
                 self._batch = max(FEWEST, self._batch // 2)  # a slow database takes a few in its time
                 return False
