@@ -9,8 +9,6 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
-from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
 
 from recsys_lab import __version__
 from recsys_lab.serving.arms import no_model
@@ -20,23 +18,14 @@ from recsys_lab.serving.middleware import Around
 from recsys_lab.serving.models import Models
 from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.openapi import describe
-from recsys_lab.serving.plain import add_routes
 from recsys_lab.serving.reload import Watcher
-from recsys_lab.serving.routes import answer, plain, router, service_of
+from recsys_lab.serving.routes import answer, router, service_of
 from recsys_lab.serving.service import Service
 from recsys_lab.serving.settings import HEALTH, METRICS, READY, Settings
 from recsys_lab.serving.storage import Database
 from recsys_lab.serving.tracing import Tracer
 
 STATIC = Path(__file__).with_name("static")
-
-
-class App(FastAPI):
-    """FastAPI without the telemetry of its own, which looks at the environment at every request: spans are ours."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        await Starlette.__call__(self, scope, receive, send)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -60,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
         feedback.close()
         tracer.close()
 
-    app = App(
+    app = FastAPI(
         title="recsys_lab",
         version=__version__,
         lifespan=lifespan,
@@ -72,8 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         setattr(app.state, name, part)
     app.state.monitoring, app.state.settings = monitoring, settings
     add_error_handlers(app)
-    add_routes(app, plain)
-    add_routes(app, router)
+    app.include_router(router)
     _add_probes(app)
     _add_pages(app)
     describe(app)
