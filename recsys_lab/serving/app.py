@@ -23,7 +23,7 @@ from recsys_lab.serving.routes import answer, router, service_of
 from recsys_lab.serving.service import Service
 from recsys_lab.serving.settings import HEALTH, METRICS, READY, Settings
 from recsys_lab.serving.storage import Database
-from recsys_lab.serving.tracing import Tracer
+from recsys_lab.serving.tracing import telemetry
 
 STATIC = Path(__file__).with_name("static")
 
@@ -33,7 +33,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     ``app.state`` holds ``service``, ``models``, ``watcher``, ``feedback``, ``monitoring`` and ``settings``.
     """
-    monitoring, tracer = Monitoring(), Tracer(settings.tracing)
+    monitoring, spans = Monitoring(), telemetry(settings.tracing)
     models = Models(monitoring)
     watcher = Watcher(settings, models)
     feedback = Feedback(Database(settings.database_url), settings.queue_size, settings.bundle_dir / "spool", monitoring)
@@ -47,12 +47,14 @@ def create_app(settings: Settings) -> FastAPI:
         watcher.close()
         service.close()
         feedback.close()
-        tracer.close()
+        if provider := spans.get("tracer_provider"):
+            provider.shutdown()
 
     app = FastAPI(
         title="recsys_lab",
         version=__version__,
         lifespan=lifespan,
+        telemetry=spans,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -65,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     _add_probes(app)
     _add_pages(app)
     describe(app)
-    app.add_middleware(Around, monitoring=monitoring, api_key=settings.api_key, tracer=tracer)
+    app.add_middleware(Around, monitoring=monitoring, api_key=settings.api_key)
     return app
 
 

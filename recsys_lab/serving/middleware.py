@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 
+from opentelemetry import trace
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,7 +16,6 @@ from recsys_lab.serving.errors import CONTENT_TYPE, problem_body
 from recsys_lab.serving.logs import HIDDEN, log
 from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.settings import HEALTH, MAX_BODY, METRICS, READY
-from recsys_lab.serving.tracing import Tracer
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{8,100}")
 _QUIET = {HEALTH, READY, METRICS}  # asked every second: their good answers say nothing new
@@ -35,8 +35,8 @@ _HEADERS = [
 class Around:
     """The one middleware: what it learns of a request while it is answered stands in the scope under "facts"."""
 
-    def __init__(self, app: ASGIApp, monitoring: Monitoring, api_key: str, tracer: Tracer) -> None:
-        self.app, self.monitoring, self.tracer = app, monitoring, tracer
+    def __init__(self, app: ASGIApp, monitoring: Monitoring, api_key: str) -> None:
+        self.app, self.monitoring = app, monitoring
         self.key = api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,6 +48,7 @@ class Around:
         headers = dict(scope["headers"])
         scope["request_id"] = request_id = _request_id(headers)
         scope["facts"] = {}
+        trace.get_current_span().set_attribute("request_id", request_id)
         status = 0
         guarded = scope["path"].startswith("/v1/")
 
@@ -61,22 +62,18 @@ class Around:
             await send(message)
 
         bug: BaseException | None = None
-        with self.tracer.span(scope, headers) as span:
-            try:
-                if guarded and self.key and not _has_key(headers, self.key):
-                    await _refuse(answer, 401, "give the key as X-API-Key, or as Authorization: Bearer", request_id)
-                elif _too_long(headers):
-                    await _refuse(answer, 413, _LIMIT, request_id)
-                else:
-                    await self.app(scope, _Bounded(receive), answer)
-            except Exception as error:
-                bug = error
-                if not status:
-                    await _refuse(
-                        answer, 500, "something went wrong here; the request id finds it in the log", request_id
-                    )
-            route = getattr(scope.get("route"), "path", None) or "none"
-            self.tracer.end(span, route, status)
+        try:
+            if guarded and self.key and not _has_key(headers, self.key):
+                await _refuse(answer, 401, "give the key as X-API-Key, or as Authorization: Bearer", request_id)
+            elif _too_long(headers):
+                await _refuse(answer, 413, _LIMIT, request_id)
+            else:
+                await self.app(scope, _Bounded(receive), answer)
+        except Exception as error:
+            bug = error
+            if not status:
+                await _refuse(answer, 500, "something went wrong here; the request id finds it in the log", request_id)
+        route = getattr(scope.get("route"), "path", None) or "none"
         seconds = time.perf_counter() - started
         self.monitoring.request(route, status, seconds)
         if bug is not None or status >= 400 or route not in _QUIET:

@@ -140,8 +140,11 @@ def test_tracing_is_off_unless_asked_for(registry: Registry, start: Start, capsy
     registry.add(bundle_of(), "champion")
     client = start(tracing="console")
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    client.get("/v1/model", headers={"traceparent": parent, "X-Request-ID": "traced-one"})
+    headers = {"traceparent": parent, "X-Request-ID": "traced-one"}
+    client.get("/v1/users/anna%40here/recommendations?exclude=her-item", headers=headers)
     printed = capsys.readouterr().out
-    assert '"name": "/v1/model"' in printed
+    assert '"name": "GET /v1/users/{user_id}/recommendations"' in printed
     assert "4bf92f3577b34da6a3ce929d0e0e4736" in printed
     assert "traced-one" in printed
+    assert "anna" not in printed
+    assert "her-item" not in printed
