@@ -42,7 +42,7 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
 
     from recsys_lab.serving.app import create_app
     from recsys_lab.serving.draining import DrainingServer
-    from recsys_lab.serving.protocol import WholeAnswers
+    from recsys_lab.serving.protocol import Protocol
 
     set_up()
     if settings.kernels and (writable := os.environ.get("NUMBA_CACHE_DIR")):
@@ -53,7 +53,7 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        http=WholeAnswers,
+        http=Protocol,
         loop="auto",  # uvloop where it is installed
         ws="none",
         log_config=None,
