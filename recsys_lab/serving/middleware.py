@@ -15,8 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from recsys_lab.serving.errors import CONTENT_TYPE, problem_body
 from recsys_lab.serving.logs import HIDDEN, log
 from recsys_lab.serving.monitoring import Monitoring
-from recsys_lab.serving.settings import HEALTH, MAX_BODY, METRICS, READY
+from recsys_lab.serving.settings import HEALTH, MAX_BODY, MAX_ITEMS, METRICS, READY
 
+MOST_PARAMETERS = MAX_ITEMS + 20  # of a query string: each item to exclude may be one
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{8,100}")
 _QUIET = {HEALTH, READY, METRICS}  # asked every second: their good answers say nothing new
 _POLICY = (
@@ -67,6 +68,8 @@ class Around:
                 await _refuse(answer, 401, "give the key as X-API-Key, or as Authorization: Bearer", request_id)
             elif _too_long(headers):
                 await _refuse(answer, 413, _LIMIT, request_id)
+            elif scope["query_string"].count(b"&") > MOST_PARAMETERS:
+                await _refuse(answer, 422, f"query: expected at most {MOST_PARAMETERS} parameters", request_id)
             else:
                 await self.app(scope, _Bounded(receive), answer)
         except Exception as error:

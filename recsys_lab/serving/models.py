@@ -13,7 +13,7 @@ from recsys_lab.serving.bundle import load_bundle
 from recsys_lab.serving.logs import log
 from recsys_lab.serving.model_store import Version
 from recsys_lab.serving.monitoring import Monitoring
-from recsys_lab.serving.recommender import Recommender
+from recsys_lab.serving.recommender import Recommender, prepare
 from recsys_lab.serving.schemas import Role
 
 
@@ -79,6 +79,7 @@ def open_model(role: Role, version: Version, folder: Path, own_modules: tuple[st
         bundle, manifest = load_bundle(folder, own_modules=own_modules)
         recommender = Recommender(bundle)
         _try_out(recommender, manifest)
+        prepare(recommender)
     except ModuleNotFoundError as error:
         right = "install it, in an image by its build argument EXTRAS (docs/operations.md)"
         raise ImportError(

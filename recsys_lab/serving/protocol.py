@@ -13,7 +13,10 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEAD = 32_768  # bytes of a request beside its body, as many as the proxy takes (tune.bufsize)
+MOST_HEADERS = 100  # as many as the proxy takes (tune.http.maxhdr)
+MOST_PARTS = 1_200  # of a body: each chunk is one
 MOST_WAITING = 16  # requests of one connection that wait for the answers before theirs
+STEP = 8_192  # bytes that are read before they are counted
 
 
 class JoinedWrites:
@@ -44,9 +47,10 @@ class JoinedWrites:
 
 
 class Protocol(HttpToolsProtocol):
-    """400 for a request with too large a head, and for too many requests at once on one connection."""
+    """400 for a request of too many bytes or parts, and for too many requests at once on one connection."""
 
     _n_others = 0  # bytes of the request that are none of its body
+    _n_parts = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Answer on ``transport``."""
@@ -54,23 +58,41 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
-        self._n_others += len(data)
-        super().data_received(data)
-        if self._n_others > MOST_HEAD and not self.transport.is_closing():
-            self.send_400_response(f"The lines and headers of a request may have {MOST_HEAD:,} bytes.")
+        for first in range(0, len(data), STEP):
+            part = data[first : first + STEP]
+            self._n_others += len(part)
+            super().data_received(part)
+            if self.transport.is_closing():
+                return
+            if self._n_others > MOST_HEAD:
+                self.send_400_response(f"The lines and headers of a request may have {MOST_HEAD:,} bytes.")
+                return
+
+    # an error in what follows is answered with 400
 
     def on_message_begin(self) -> None:
         """Take the beginning of a request."""
-        if len(self.pipeline) >= MOST_WAITING:
-            raise ValueError  # uvicorn answers 400
+        _require(len(self.pipeline) < MOST_WAITING)
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        _require(len(self.headers) < MOST_HEADERS)
+        super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         self._n_others -= len(body)
+        self._n_parts += 1
+        _require(self._n_parts <= MOST_PARTS)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Take the end of a request."""
-        self._n_others = 0
+        self._n_others = self._n_parts = 0
         super().on_message_complete()
+
+
+def _require(bounded: bool) -> None:
+    if not bounded:
+        raise ValueError

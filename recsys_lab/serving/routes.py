@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from recsys_lab.serving import searches
 from recsys_lab.serving.arms import pick
+from recsys_lab.serving.bodies import BoundedRoute, checked
 from recsys_lab.serving.errors import CONTENT_TYPE, Problem
 from recsys_lab.serving.models import Loaded
 from recsys_lab.serving.schemas import (
@@ -44,7 +45,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": texts[status], "content": content} for status in (401, 422, 503, *statuses)}
 
 
-router = APIRouter(prefix="/v1", responses=_problems(), tags=["v1"])
+router = APIRouter(prefix="/v1", responses=_problems(), tags=["v1"], route_class=BoundedRoute)
 
 
 def service_of(request: Request) -> Service:
@@ -90,19 +91,19 @@ async def similar(request: Request, item_id: ItemId, asked: Annotated[SimilarOpt
 @router.get("/items", responses={200: {"model": ItemsOut}})
 async def find_items(request: Request, asked: Annotated[PageOptions, Query()]) -> Response:
     """Items by title or id, the most popular first."""
-    return answer(searches.find_items(_champion(request).recommender, asked))
+    return answer(await searches.find_items(_champion(request).recommender, asked))
 
 
 @router.get("/users", responses={200: {"model": UsersOut}})
 async def find_users(request: Request, asked: Annotated[PageOptions, Query()]) -> Response:
     """Users by id."""
-    return answer(searches.find_users(_champion(request).recommender, asked))
+    return answer(await searches.find_users(_champion(request).recommender, asked))
 
 
 @router.post("/feedback", status_code=202, responses={202: {"model": AcceptedOut}, **_problems(413)})
 async def feedback(request: Request, events: Events) -> Response:
     """What people did with items; all events are taken, or none."""
-    return answer({"accepted": service_of(request).take(events)}, 202)
+    return answer({"accepted": service_of(request).take(await checked(events))}, 202)
 
 
 @router.get("/model", responses={200: {"description": "The champion, and the challenger where there is one"}})

@@ -107,7 +107,7 @@ def test_lists_drawn_like_the_training_rows_do_not_drift() -> None:
     rng = np.random.default_rng(0)
     share = bundle.popularity / bundle.popularity.sum()
     for _ in range(1000):
-        drift.lists.append(rng.choice(bundle.n_items, 100, p=share).tolist())
+        drift.lists.append(rng.choice(bundle.n_items, 100, p=share).astype(np.int32))
     values = {family.name: family.samples[0].value for family in drift.collect()}
     assert values["drift_items"] < 0.01
     assert values["drift_popularity"] == pytest.approx(1, abs=0.03)
