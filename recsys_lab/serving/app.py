@@ -67,7 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
     _add_probes(app)
     _add_pages(app)
     describe(app)
-    app.add_middleware(Around, monitoring=monitoring, api_key=settings.api_key)
+    hosts = (settings.host, *settings.hosts)
+    app.add_middleware(Around, monitoring=monitoring, api_key=settings.api_key, hosts=hosts)
     return app
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import logging
 import re
 import time
 import uuid
+from collections.abc import Collection
 
 from opentelemetry import trace
 from starlette.exceptions import HTTPException
@@ -19,6 +21,7 @@ from recsys_lab.serving.settings import HEALTH, MAX_BODY, MAX_ITEMS, METRICS, RE
 
 MOST_PARAMETERS = MAX_ITEMS + 20  # of a query string: each item to exclude may be one
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{8,100}")
+_HOST = re.compile(rb"([A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?")
 _QUIET = {HEALTH, READY, METRICS}  # asked every second: their good answers say nothing new
 _POLICY = (
     b"default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; object-src 'none'; "
@@ -34,11 +37,15 @@ _HEADERS = [
 
 
 class Around:
-    """The one middleware: what it learns of a request while it is answered stands in the scope under "facts"."""
+    """The one middleware: what it learns of a request while it is answered stands in the scope under "facts".
 
-    def __init__(self, app: ASGIApp, monitoring: Monitoring, api_key: str) -> None:
+    ``hosts``: names in the Host header that are answered without a key.
+    """
+
+    def __init__(self, app: ASGIApp, monitoring: Monitoring, api_key: str, hosts: Collection[str]) -> None:
         self.app, self.monitoring = app, monitoring
         self.key = api_key.encode()
+        self.hosts = frozenset() if "*" in hosts else frozenset({"", "localhost", *hosts})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -64,7 +71,9 @@ class Around:
 
         bug: BaseException | None = None
         try:
-            if guarded and self.key and not _has_key(headers, self.key):
+            if not self.key and self.hosts and not all(_is_ours(one, self.hosts) for one in _hosts(scope)):
+                await _refuse(answer, 421, _FOREIGN, request_id)
+            elif guarded and self.key and not _has_key(headers, self.key):
                 await _refuse(answer, 401, "give the key as X-API-Key, or as Authorization: Bearer", request_id)
             elif _too_long(headers):
                 await _refuse(answer, 413, _LIMIT, request_id)
@@ -83,6 +92,7 @@ class Around:
             _log(route, scope, status, seconds, bug)
 
 
+_FOREIGN = "the Host header has a foreign name; expected localhost, an IP address or a name in RECSYS_LAB_HOSTS"
 _LIMIT = f"the body is larger than {MAX_BODY:,} bytes; send less at a time"
 
 
@@ -105,6 +115,28 @@ class _Bounded:
 def _request_id(headers: dict[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id", b"")
     return given.decode("ascii") if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _hosts(scope: Scope) -> list[bytes]:
+    return [value for name, value in scope["headers"] if name == b"host"]
+
+
+def _is_ours(host: bytes, names: Collection[str]) -> bool:
+    """Whether a page that the browser has from ``host`` may be ours.
+
+    A foreign site can have its own name point here (DNS rebinding), but not be loaded from an address of ours.
+    """
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return False
+    name = found[1].decode("ascii").lower()
+    if name in names:
+        return True
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _has_key(headers: dict[bytes, bytes], key: bytes) -> bool:

@@ -44,7 +44,8 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
     from recsys_lab.serving.draining import DrainingServer
     from recsys_lab.serving.protocol import Protocol
 
-    set_up()
+    registry = {os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("PASSWORD", "TOKEN")}
+    set_up(secrets=settings.secrets() | registry)
     if settings.kernels and (writable := os.environ.get("NUMBA_CACHE_DIR")):
         shutil.copytree(settings.kernels, writable, dirs_exist_ok=True)  # Numba does not read where it cannot write
     app = create_app(settings)
