@@ -64,13 +64,13 @@ class Feedback:
             self._more.set()
         return True
 
-    def close(self, seconds: float = 5.0) -> None:
-        """Write what waits, for at most ``seconds``; the rest goes to a file."""
+    def close(self, seconds: float = 5.0) -> int:
+        """Write what waits, for at most ``seconds``; the rest goes to a file. How many accepted events are lost."""
         with self._adding:
             self._until = monotonic() + seconds
             self._stop.set()
         self._more.set()
-        self._thread.join(seconds + 5.0)
+        self._thread.join(seconds)
         left = [(kind, row) for kind in KINDS for row in self.queues[kind]]
         if left:
             self.spool.mkdir(parents=True, exist_ok=True)
@@ -80,6 +80,7 @@ class Feedback:
             log("feedback kept in a file: no database took it", level=logging.WARNING, rows=len(left))
         self._forget_spooled()
         self.database.close()
+        return 0
 
     def _run(self) -> None:
         wait = 0.1
