@@ -89,8 +89,7 @@ def do_serve(given: Namespace) -> int:
     require_address(settings.host, settings.port)
     if is_local:
         _promote_first(settings)
-    serve(settings, open_page=given.open)
-    return 0
+    return serve(settings, open_page=given.open)
 
 
 def do_export_feedback(given: Namespace) -> int:

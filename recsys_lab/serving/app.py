@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 
 from recsys_lab import __version__
 from recsys_lab.serving.arms import no_model
+from recsys_lab.serving.draining import CLOSING
 from recsys_lab.serving.errors import Problem, add_error_handlers
 from recsys_lab.serving.feedback import Feedback
 from recsys_lab.serving.middleware import Around
@@ -31,22 +33,29 @@ STATIC = Path(__file__).with_name("static")
 def create_app(settings: Settings) -> FastAPI:
     """The service. Its threads start with the app's lifespan and end with it: what waits for the database is written.
 
-    ``app.state`` holds ``service``, ``models``, ``watcher``, ``feedback``, ``monitoring`` and ``settings``.
+    ``app.state`` holds ``service``, ``models``, ``watcher``, ``feedback``, ``monitoring`` and ``settings``; ``end``,
+    which writes what waits; and ``n_lost``, how many accepted events were lost then, None before.
     """
     monitoring, spans = Monitoring(), telemetry(settings.tracing)
     models = Models(monitoring)
     watcher = Watcher(settings, models)
     feedback = Feedback(Database(settings.database_url), settings.queue_size, settings.bundle_dir / "spool", monitoring)
     service = Service(settings, models, feedback, monitoring)
+    ending = threading.Lock()
+
+    def end() -> None:
+        with ending:
+            if app.state.n_lost is None:
+                service.close()
+                app.state.n_lost = feedback.close(CLOSING)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         feedback.start()
         watcher.start()
         yield
+        end()
         watcher.close()
-        service.close()
-        feedback.close()
         if provider := spans.get("tracer_provider"):
             provider.shutdown()
 
@@ -62,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     for name, part in (("service", service), ("models", models), ("watcher", watcher), ("feedback", feedback)):
         setattr(app.state, name, part)
     app.state.monitoring, app.state.settings = monitoring, settings
+    app.state.end, app.state.n_lost = end, None
     add_error_handlers(app)
     app.include_router(router)
     _add_probes(app)

@@ -16,7 +16,6 @@ from recsys_lab.serving.logs import log, set_up
 from recsys_lab.serving.memory import give_back
 from recsys_lab.serving.settings import READY, Settings
 
-GRACE = 10  # seconds that open requests have at the end
 KEEP_ALIVE = 75  # seconds that an idle connection stays open: longer than proxies keep theirs, so that they close first
 
 
@@ -36,12 +35,15 @@ def require_address(host: str, port: int) -> None:
         raise OSError(f"{wrong} ({error.strerror}); right would be {right}") from None
 
 
-def serve(settings: Settings, *, open_page: bool = False) -> None:
-    """Answer until SIGTERM or Ctrl-C, then end open requests and write what waits for the database."""
+def serve(settings: Settings, *, open_page: bool = False) -> int:
+    """Answer until SIGTERM or Ctrl-C, then end open requests and write what waits for the database.
+
+    The exit code: 1 when accepted events are lost.
+    """
     import uvicorn
 
     from recsys_lab.serving.app import create_app
-    from recsys_lab.serving.draining import DrainingServer
+    from recsys_lab.serving.draining import GRACE, DrainingServer, leave_after
     from recsys_lab.serving.protocol import Protocol
 
     registry = {os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("PASSWORD", "TOKEN")}
@@ -67,9 +69,18 @@ def serve(settings: Settings, *, open_page: bool = False) -> None:
     if open_page:
         threading.Thread(target=_open, args=(settings.host, settings.port), daemon=True).start()
     log("serving", host=settings.host, port=settings.port, model=settings.model, alias=settings.alias)
+
+    def code() -> int:
+        return 0 if app.state.n_lost == 0 else 1
+
+    server = DrainingServer(
+        config, settings.drain_seconds, app.state.service.drain, lambda drain: leave_after(drain, app.state.end, code)
+    )
     with suppress(KeyboardInterrupt):
-        DrainingServer(config, settings.drain_seconds, app.state.service.drain).run()
+        server.run()
+    app.state.end()  # a second Ctrl-C ends the server without the app
     log("stopped")
+    return code()
 
 
 def _open(host: str, port: int) -> None:

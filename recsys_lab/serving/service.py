@@ -98,8 +98,9 @@ class Service:
         log("draining")
 
     def close(self) -> None:
-        """End the threads."""
-        self.pool.shutdown()
+        """End the threads, without waiting for one that hangs."""
+        for pool in (self.pool, self.slow):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     async def _scored(self, loaded: Loaded, ask: Callable[[], Any], is_long: bool = False) -> Any:
         """The answer of ``ask``, from a thread where it takes long enough to hold up other requests."""
