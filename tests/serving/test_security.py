@@ -25,6 +25,7 @@ from recsys_lab.serving.reload import Watcher
 from recsys_lab.serving.settings import Settings
 from recsys_lab.serving.storage import Database, event_row
 from tests.serving.apps import Registry, Start, app_of, bundle_of, settings_in, wait_until
+from tests.serving.processes import served
 from tests.serving.test_settings import LEAST
 
 USER, ITEM = str(bundle_of().user_ids[3]), str(bundle_of().item_ids[5])
@@ -94,6 +95,21 @@ def test_a_foreign_name_is_not_answered_without_a_key(registry: Registry, start:
         assert "RECSYS_LAB_HOSTS" in got.json()["detail"]
     for host in OURS:
         assert client.get(path, headers={"host": host}).status_code == (404 if path == "/nothing" else 200), host
+
+
+@pytest.mark.cli
+def test_a_process_without_a_key_answers_its_own_names_and_probes_without_any(tmp_path: Path) -> None:
+    with served(bundle_of(), tmp_path) as process:
+        for head, status in (
+            (b"GET /readyz HTTP/1.0\r\n\r\n", 200),  # HAProxy's httpchk
+            (b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n", 200),
+            (b"GET /v1/model HTTP/1.0\r\nHost: localhost\r\n\r\n", 200),
+            (b"GET /v1/model HTTP/1.0\r\nHost: evil.test\r\n\r\n", 421),
+            (b"GET /v1/model HTTP/1.0\r\nHost: evil.test\r\nHost: localhost\r\n\r\n", 421),
+            (b"GET http://localhost/v1/model HTTP/1.0\r\nHost: evil.test\r\n\r\n", 421),
+            (b"POST /v1/feedback HTTP/1.0\r\nHost: evil.test\r\nContent-Length: 2\r\n\r\n[]", 421),
+        ):
+            assert int(process.ask(head).split(b" ")[1]) == status, head
 
 
 def test_any_name_is_answered_with_a_key_or_where_all_are_named(registry: Registry, start: Start) -> None:
