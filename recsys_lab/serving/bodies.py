@@ -25,6 +25,8 @@ class BoundedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, given our request."""
         handle = super().get_route_handler()
+        if self.body_field is None:
+            return handle
 
         async def bounded(request: Request) -> Response:
             return await handle(BoundedRequest(request.scope, request.receive))
