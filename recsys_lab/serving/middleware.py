@@ -9,6 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Collection
+from typing import Any
 
 from opentelemetry import trace
 from starlette.exceptions import HTTPException
@@ -78,7 +79,9 @@ class Around:
             elif _too_long(headers):
                 await _refuse(answer, 413, _LIMIT, request_id)
             elif scope["query_string"].count(b"&") > MOST_PARAMETERS:
-                await _refuse(answer, 422, f"query: expected at most {MOST_PARAMETERS} parameters", request_id)
+                message = f"expected at most {MOST_PARAMETERS} parameters"
+                fault = {"path": "query", "message": message}
+                await _refuse(answer, 422, f"query: {message}", request_id, errors=[fault])
             else:
                 await self.app(scope, _Bounded(receive), answer)
         except Exception as error:
@@ -151,8 +154,8 @@ def _too_long(headers: dict[bytes, bytes]) -> bool:
     return length.isdigit() and int(length[:20]) > MAX_BODY
 
 
-async def _refuse(send: Send, status: int, detail: str, request_id: str) -> None:
-    body = problem_body(status, detail, request_id)
+async def _refuse(send: Send, status: int, detail: str, request_id: str, **members: Any) -> None:
+    body = problem_body(status, detail, request_id, **members)
     headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
