@@ -80,5 +80,5 @@ def test_a_small_run_from_fitting_to_the_table(tmp_path: Path) -> None:
     found = {"machine": machine, "date": "today", "mlflow": "3", "rows": [{"size": "small", "load": [0, 1], **row}]}
     text = report.table(found)
     assert "| 400 (synthetic-small) | recsys_lab |" in text
-    assert "| 400 | memory ≤ 150 MB |" in text
+    assert "| 400 | memory ≤ 200 MB |" in text
     assert "Missing: broken (" in text

@@ -29,7 +29,7 @@ class Replica:
         self.database_url = f"sqlite:///{folder / 'feedback.db'}"
         kept = {"registry_uri": tracking.tracking_uri(), "bundle_dir": folder / "serving", "model": name}
         settings = Settings(**{**kept, "database_url": self.database_url, "poll_seconds": 3600.0, **changes})
-        self._client = TestClient(create_app(settings))
+        self._client = TestClient(create_app(settings), base_url="http://localhost")
         self._client.__enter__()
         self.follow()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,80 +10,80 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
-from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
 
 from recsys_lab import __version__
 from recsys_lab.serving.arms import no_model
+from recsys_lab.serving.draining import CLOSING
 from recsys_lab.serving.errors import Problem, add_error_handlers
 from recsys_lab.serving.feedback import Feedback
 from recsys_lab.serving.middleware import Around
 from recsys_lab.serving.models import Models
 from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.openapi import describe
-from recsys_lab.serving.plain import add_routes
 from recsys_lab.serving.reload import Watcher
 from recsys_lab.serving.retention import Retention
-from recsys_lab.serving.routes import answer, plain, router, service_of
+from recsys_lab.serving.routes import answer, router, service_of
 from recsys_lab.serving.service import Service
 from recsys_lab.serving.settings import HEALTH, METRICS, READY, Settings
 from recsys_lab.serving.spool import Spool
 from recsys_lab.serving.storage import LONGEST, Database
-from recsys_lab.serving.tracing import Tracer
+from recsys_lab.serving.tracing import telemetry
 
 STATIC = Path(__file__).with_name("static")
-
-
-class App(FastAPI):
-    """FastAPI without the telemetry of its own, which looks at the environment at every request: spans are ours."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        await Starlette.__call__(self, scope, receive, send)
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The service. Its threads start with the app's lifespan and end with it: what waits for the database is written.
 
-    ``app.state`` holds ``service``, ``models``, ``watcher``, ``feedback``, ``monitoring`` and ``settings``; after the
-    end ``n_lost``, how many accepted events neither the database nor the disk took.
+    ``app.state`` holds ``service``, ``models``, ``watcher``, ``feedback``, ``monitoring`` and ``settings``; ``end``,
+    which writes what waits; and ``n_lost``, how many accepted events neither the database nor the disk took then, None
+    before.
     """
-    monitoring, tracer = Monitoring(), Tracer(settings.tracing)
+    monitoring, spans = Monitoring(), telemetry(settings.tracing)
     models = Models(monitoring)
     watcher = Watcher(settings, models)
     database, spool = Database(settings.database_url, longest=LONGEST), Spool(settings.bundle_dir / "spool")
     retention = Retention(database, spool.folder, settings.retention_days)
     feedback = Feedback(database, settings.queue_size, spool, retention, monitoring)
     service = Service(settings, models, feedback, monitoring)
+    ending = threading.Lock()
+
+    def end() -> None:
+        with ending:
+            if app.state.n_lost is None:
+                service.close()
+                app.state.n_lost = feedback.close(CLOSING)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         feedback.start()
         watcher.start()
         yield
+        end()
         watcher.close()
-        service.close()
-        app.state.n_lost = feedback.close()
-        tracer.close()
+        if provider := spans.get("tracer_provider"):
+            provider.shutdown()
 
-    app = App(
+    app = FastAPI(
         title="recsys_lab",
         version=__version__,
         lifespan=lifespan,
+        telemetry=spans,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     for name, part in (("service", service), ("models", models), ("watcher", watcher), ("feedback", feedback)):
         setattr(app.state, name, part)
-    app.state.monitoring, app.state.settings, app.state.n_lost = monitoring, settings, 0
+    app.state.monitoring, app.state.settings = monitoring, settings
+    app.state.end, app.state.n_lost = end, None
     add_error_handlers(app)
-    add_routes(app, plain)
-    add_routes(app, router)
+    app.include_router(router)
     _add_probes(app)
     _add_pages(app)
     describe(app)
-    app.add_middleware(Around, monitoring=monitoring, api_key=settings.api_key, tracer=tracer)
+    hosts = (settings.host, *settings.hosts)
+    app.add_middleware(Around, monitoring=monitoring, api_key=settings.api_key, hosts=hosts)
     return app
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from prometheus_client.core import GaugeMetricFamily
 
-from recsys_lab.data.interactions import Float64
+from recsys_lab.data.interactions import Float64, Int32
 from recsys_lab.serving.bundle import Bundle
 
 WINDOW = 1000  # lists and users that coverage and drift look back on
@@ -26,7 +26,7 @@ class Drift:
     """Coverage of the last lists, and how far they and their users are from the training rows; computed when read."""
 
     def __init__(self) -> None:
-        self.lists: deque[list[int]] = deque(maxlen=WINDOW)
+        self.lists: deque[Int32] = deque(maxlen=WINDOW)
         self.users: deque[int] = deque(maxlen=WINDOW)  # items that a user has; 0 or -1: unknown to training
         self.bundle: Bundle | None = None
 
@@ -41,7 +41,7 @@ class Drift:
             yield GaugeMetricFamily(name, text, value=found.get(name, float("nan")))
 
 
-def drift_of(bundle: Bundle, lists: Sequence[Sequence[int]], users: Sequence[int]) -> dict[str, float]:
+def drift_of(bundle: Bundle, lists: Sequence[Sequence[int] | Int32], users: Sequence[int]) -> dict[str, float]:
     """The values of ``DRIFT`` that can be said: of ``lists`` of item codes, and of what asking ``users`` have.
 
     ``users``: how many items each has in training; 0 or -1 for one whom training did not know.
@@ -57,8 +57,8 @@ def drift_of(bundle: Bundle, lists: Sequence[Sequence[int]], users: Sequence[int
     return found
 
 
-def _of_lists(bundle: Bundle, lists: Sequence[Sequence[int]]) -> dict[str, float]:
-    shown = np.bincount(np.array([item for one in lists for item in one], dtype=np.int64), minlength=bundle.n_items)
+def _of_lists(bundle: Bundle, lists: Sequence[Sequence[int] | Int32]) -> dict[str, float]:
+    shown = np.bincount(np.concatenate([np.asarray(one, dtype=np.int32) for one in lists]), minlength=bundle.n_items)
     popularity: Float64 = bundle.popularity.astype(np.float64)
     found = {
         "distinct_items": float(np.count_nonzero(shown)),

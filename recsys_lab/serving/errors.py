@@ -51,21 +51,16 @@ async def _problem(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     """422 with the path of every field that is not right, such as ``query.k`` or ``body.items.0.item_id``."""
     assert isinstance(error, RequestValidationError)
-    found = [_fault(one) for one in error.errors()[:20]]
+    found = [
+        {"path": ".".join(map(str, one["loc"]))[:LONGEST_PATH], "message": one["msg"]} for one in error.errors()[:20]
+    ]
     detail = "; ".join(f"{one['path']}: {one['message']}" for one in found[:3])
     return _answer(request, 422, detail, None, errors=found)
 
 
-def _fault(one: Mapping[str, Any]) -> dict[str, str]:
-    if one["type"] == "json_invalid":
-        place = f" at character {one['loc'][1]}" if len(one["loc"]) > 1 else ""
-        return {"path": "body", "message": f"no JSON{place}"}
-    return {"path": ".".join(map(str, one["loc"]))[:LONGEST_PATH], "message": one["msg"]}
-
-
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 400:  # a body that is no text in UTF-8, or nested beyond reason
-        found = [{"path": "body", "message": "the body cannot be read; right would be JSON in UTF-8"}]
-        return _answer(request, 422, "body: the body cannot be read; right would be JSON in UTF-8", None, errors=found)
+    if error.status_code in (400, 422):  # a body that cannot be read
+        message = str(error.detail) if error.status_code == 422 else "the body cannot be read; expected JSON in UTF-8"
+        return _answer(request, 422, f"body: {message}", None, errors=[{"path": "body", "message": message}])
     return _answer(request, error.status_code, str(error.detail), error.headers)

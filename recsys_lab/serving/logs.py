@@ -9,16 +9,29 @@ import re
 import sys
 import time
 from collections.abc import Collection
+from functools import partial
 from typing import Any
+from urllib.parse import quote, quote_plus, unquote
 
 import orjson
 
+SHORTEST_SECRET = 4  # shorter ones are parts of words
 HIDDEN = "hidden"  # among the facts of a request: the user's id, which is never logged
 LOGGER = logging.getLogger("recsys_lab.serving")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line; what is passed as ``extra={"fields": {...}}`` stands beside time, level and message."""
+    """One JSON object a line; what is passed as ``extra={"fields": {...}}`` stands beside time, level and message.
+
+    ``secrets`` are left out, as they are and as addresses and Python's messages write them.
+    """
+
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        super().__init__()
+        forms = (str, repr, quote, quote_plus, partial(quote, safe=""), unquote)
+        written = {form(secret).strip("'\"") for secret in secrets for form in forms}
+        found = {json.dumps(text, ensure_ascii=False)[1:-1] for text in written}
+        self._secrets = sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of ``record``."""
@@ -32,15 +45,18 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["traceback"] = without(self.formatException(record.exc_info), getattr(record, "hide", ()))
         try:
-            return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+            text = orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
         except TypeError:  # half of a surrogate pair, in what somebody sent
-            return json.dumps(line, default=str)
+            text = json.dumps(line, default=str)
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
 
-def set_up(stream: Any = None) -> None:
+def set_up(stream: Any = None, secrets: Collection[str] = ()) -> None:
     """Send the service's log, and warnings of everything else, to ``stream`` (standard output) as JSON lines."""
     handler = logging.StreamHandler(stream or sys.stdout)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines(secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -11,7 +11,7 @@ from recsys_lab.serving.bundle import load_bundle
 from recsys_lab.serving.logs import log
 from recsys_lab.serving.model_store import Version
 from recsys_lab.serving.monitoring import Monitoring
-from recsys_lab.serving.recommender import Recommender
+from recsys_lab.serving.recommender import Recommender, prepare
 from recsys_lab.serving.schemas import Role
 from recsys_lab.serving.trial import require_trial
 
@@ -78,6 +78,7 @@ def open_model(role: Role, version: Version, folder: Path, own_modules: tuple[st
         bundle, manifest = load_bundle(folder, own_modules=own_modules)
         recommender = Recommender(bundle)
         require_trial(recommender, manifest["trial"])
+        prepare(recommender)
     except ModuleNotFoundError as error:
         right = "install it, in an image by its build argument EXTRAS (docs/operations.md)"
         raise ImportError(

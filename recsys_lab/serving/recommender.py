@@ -170,6 +170,12 @@ class Recommender:
         return self._answer("model", lists, None)
 
     @cached_property
+    def popular_first(self) -> list[int]:
+        """All items, the most popular first."""
+        order: list[int] = np.argsort(-self.bundle.popularity, kind="stable").tolist()
+        return order
+
+    @cached_property
     def searched(self) -> list[str]:
         """What searches look at, by item code: title and id in lower case."""
         pairs = zip(self.bundle.titles, self.bundle.item_ids, strict=True)
@@ -220,3 +226,8 @@ class Recommender:
             for rank, (code, score, reason) in enumerate(zip(codes.tolist(), scores.tolist(), reasons, strict=True), 1)
         ]
         return Answer(source, items, len(items) < lists.k, list(ignored))
+
+
+def prepare(served: Recommender) -> None:
+    """Make what the first requests would wait for."""
+    _ = (served._usual_rating, served._by_genre, served.genres, served.popular_first, served.searched)

@@ -36,9 +36,9 @@ class Watcher:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop watching; a call of the registry that hangs ends with the process."""
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(1)
 
     def check(self) -> bool:
         """Look once for both roles, and load what is new; whether another model answers now."""

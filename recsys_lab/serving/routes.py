@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, cast
 
 import orjson
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from recsys_lab.serving import searches
 from recsys_lab.serving.arms import pick
+from recsys_lab.serving.bodies import BoundedRoute, checked
 from recsys_lab.serving.errors import CONTENT_TYPE, Problem
 from recsys_lab.serving.models import Loaded
-from recsys_lab.serving.plain import ID_PATTERN, PlainRoute
-from recsys_lab.serving.queries import documented, read
 from recsys_lab.serving.schemas import (
     AcceptedOut,
     Events,
@@ -29,7 +28,7 @@ from recsys_lab.serving.schemas import (
 from recsys_lab.serving.service import Service
 from recsys_lab.serving.settings import MAX_ID
 
-UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=ID_PATTERN)]
+UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00-\x1f\x7f]+$")]
 ItemId = UserId
 
 
@@ -46,8 +45,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": texts[status], "content": content} for status in (401, 422, 503, *statuses)}
 
 
-router = APIRouter(prefix="/v1", responses=_problems(), tags=["v1"])
-plain = APIRouter(prefix="/v1", responses=_problems(), tags=["v1"], route_class=PlainRoute)
+router = APIRouter(prefix="/v1", responses=_problems(), tags=["v1"], route_class=BoundedRoute)
 
 
 def service_of(request: Request) -> Service:
@@ -60,25 +58,15 @@ def answer(body: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status, media_type="application/json")
 
 
-@plain.get(
-    "/users/{user_id:path}/recommendations",
-    responses={200: {"model": ListOut}, **_problems(404)},
-    openapi_extra=documented(UserOptions),
-)
-async def recommend(request: Request, user_id: UserId) -> Response:
+@router.get("/users/{user_id:path}/recommendations", responses={200: {"model": ListOut}, **_problems(404)})
+async def recommend(request: Request, user_id: UserId, asked: Annotated[UserOptions, Query()]) -> Response:
     """The k best items for a user."""
-    asked = read(UserOptions, request)
     return answer(await service_of(request).for_user(user_id, asked, request.scope["facts"]))
 
 
-@plain.get(
-    "/users/{user_id:path}/items",
-    responses={200: {"model": ItemsOut}, **_problems(404)},
-    openapi_extra=documented(PageOptions),
-)
-async def items_of_user(request: Request, user_id: UserId) -> Response:
+@router.get("/users/{user_id:path}/items", responses={200: {"model": ItemsOut}, **_problems(404)})
+async def items_of_user(request: Request, user_id: UserId, asked: Annotated[PageOptions, Query()]) -> Response:
     """What the model knows that a user has."""
-    asked = read(PageOptions, request)
     served = _champion(request).recommender
     code = served.user_codes.get(user_id)
     if code is None:
@@ -92,38 +80,31 @@ async def fold_in(request: Request, asked: FoldIn) -> Response:
     return answer(await service_of(request).fold_in(asked, request.scope["facts"]))
 
 
-@plain.get(
-    "/items/{item_id:path}/similar",
-    responses={200: {"model": SimilarOut}, **_problems(404)},
-    openapi_extra=documented(SimilarOptions),
-)
-async def similar(request: Request, item_id: ItemId) -> Response:
+@router.get("/items/{item_id:path}/similar", responses={200: {"model": SimilarOut}, **_problems(404)})
+async def similar(request: Request, item_id: ItemId, asked: Annotated[SimilarOptions, Query()]) -> Response:
     """The k items most like an item."""
-    asked = read(SimilarOptions, request)
     return answer(await service_of(request).similar(item_id, asked.k, asked.model))
 
 
-@plain.get("/items", responses={200: {"model": ItemsOut}}, openapi_extra=documented(PageOptions))
-async def find_items(request: Request) -> Response:
+@router.get("/items", responses={200: {"model": ItemsOut}})
+async def find_items(request: Request, asked: Annotated[PageOptions, Query()]) -> Response:
     """Items by title or id, the most popular first."""
-    asked = read(PageOptions, request)
-    return answer(searches.find_items(_champion(request).recommender, asked))
+    return answer(await searches.find_items(_champion(request).recommender, asked))
 
 
-@plain.get("/users", responses={200: {"model": UsersOut}}, openapi_extra=documented(PageOptions))
-async def find_users(request: Request) -> Response:
+@router.get("/users", responses={200: {"model": UsersOut}})
+async def find_users(request: Request, asked: Annotated[PageOptions, Query()]) -> Response:
     """Users by id."""
-    asked = read(PageOptions, request)
-    return answer(searches.find_users(_champion(request).recommender, asked))
+    return answer(await searches.find_users(_champion(request).recommender, asked))
 
 
 @router.post("/feedback", status_code=202, responses={202: {"model": AcceptedOut}, **_problems(413)})
 async def feedback(request: Request, events: Events) -> Response:
     """What people did with items; all events are taken, or none."""
-    return answer({"accepted": service_of(request).take(events)}, 202)
+    return answer({"accepted": service_of(request).take(await checked(events))}, 202)
 
 
-@plain.get("/model", responses={200: {"description": "The champion, and the challenger where there is one"}})
+@router.get("/model", responses={200: {"description": "The champion, and the challenger where there is one"}})
 async def model(request: Request) -> Response:
     """Which models answer: version, run, metrics, what they can do, since when."""
     service = service_of(request)

@@ -16,7 +16,6 @@ from recsys_lab.serving.logs import log, set_up
 from recsys_lab.serving.memory import give_back
 from recsys_lab.serving.settings import READY, Settings
 
-GRACE = 10  # seconds that open requests have at the end
 KEEP_ALIVE = 75  # seconds that an idle connection stays open: longer than proxies keep theirs, so that they close first
 
 
@@ -44,10 +43,11 @@ def serve(settings: Settings, *, open_page: bool = False) -> int:
     import uvicorn
 
     from recsys_lab.serving.app import create_app
-    from recsys_lab.serving.draining import DrainingServer
-    from recsys_lab.serving.protocol import WholeAnswers
+    from recsys_lab.serving.draining import GRACE, DrainingServer, leave_after
+    from recsys_lab.serving.protocol import Protocol
 
-    set_up()
+    registry = {os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("PASSWORD", "TOKEN")}
+    set_up(secrets=settings.secrets() | registry)
     if settings.registry_password:
         os.environ["MLFLOW_TRACKING_PASSWORD"] = settings.registry_password  # where MLflow's client looks for it too
     if settings.kernels and (writable := os.environ.get("NUMBA_CACHE_DIR")):
@@ -58,7 +58,7 @@ def serve(settings: Settings, *, open_page: bool = False) -> int:
         app,
         host=settings.host,
         port=settings.port,
-        http=WholeAnswers,
+        http=Protocol,
         loop="auto",  # uvloop where it is installed
         ws="none",
         log_config=None,
@@ -71,10 +71,18 @@ def serve(settings: Settings, *, open_page: bool = False) -> int:
     if open_page:
         threading.Thread(target=_open, args=(settings.host, settings.port), daemon=True).start()
     log("serving", host=settings.host, port=settings.port, model=settings.model, alias=settings.alias)
+
+    def code() -> int:
+        return 0 if app.state.n_lost == 0 else 1
+
+    server = DrainingServer(
+        config, settings.drain_seconds, app.state.service.drain, lambda drain: leave_after(drain, app.state.end, code)
+    )
     with suppress(KeyboardInterrupt):
-        DrainingServer(config, settings.drain_seconds, app.state.service.drain).run()
+        server.run()
+    app.state.end()  # a second Ctrl-C ends the server without the app
     log("stopped")
-    return 1 if app.state.n_lost else 0
+    return code()
 
 
 def _open(host: str, port: int) -> None:

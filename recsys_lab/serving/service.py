@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from recsys_lab.serving.arms import Shadow, pick, users_list
 from recsys_lab.serving.errors import Problem
@@ -22,6 +25,7 @@ from recsys_lab.serving.settings import POOL_FROM, Settings
 from recsys_lab.serving.storage import event_row, impression_row
 
 Facts = dict[str, Any]  # of a request, for its log line
+MOST_AT_ONCE = 50  # items in a question that is answered among other requests; one about more waits for its like
 
 
 class Service:
@@ -30,6 +34,7 @@ class Service:
     def __init__(self, settings: Settings, models: Models, feedback: Feedback, monitoring: Monitoring) -> None:
         self.settings, self.models, self.feedback, self.monitoring = settings, models, feedback, monitoring
         self.pool = ThreadPoolExecutor(4, thread_name_prefix="score")
+        self.slow = ThreadPoolExecutor(1, thread_name_prefix="slow")  # one at a time: more would take turns with lists
         self.shadow = Shadow(models, feedback, self.pool)
         self.draining = False
 
@@ -40,7 +45,8 @@ class Service:
         code = loaded.recommender.user_codes.get(user_id)
         if code is None and asked.strict:
             raise Problem(404, "the model does not know this user; without strict=1 popular items come")
-        answer: Answer = await self._scored(loaded, partial(users_list, loaded, user_id, asked))
+        is_long = asked.explain or len(asked.exclude) > MOST_AT_ONCE
+        answer: Answer = await self._scored(loaded, partial(users_list, loaded, user_id, asked), is_long)
         list_id = uuid.uuid4().hex
         if loaded.role == "champion":
             pointers = loaded.recommender.bundle.histories.indptr
@@ -64,7 +70,8 @@ class Service:
             explain=asked.explain,
             user_id=asked.user_id,
         )
-        answer: Answer = await self._scored(loaded, ask)
+        is_long = asked.explain or len(asked.items) + len(asked.exclude) > MOST_AT_ONCE
+        answer: Answer = await self._scored(loaded, ask, is_long)
         nothing_known = len(answer.ignored_items) == len({one.item_id for one in asked.items})
         reason = "no_known_items" if nothing_known else "cannot_fold_in"
         return self._shown(loaded, answer, reason, asked.user_id, uuid.uuid4().hex, facts)
@@ -80,11 +87,11 @@ class Service:
     def take(self, events: Sequence[Event]) -> int:
         """Queue events for the database; 503 when there is no room."""
         now = time.time()
-        if not self.feedback.add("event", [event_row(one.model_dump(), now) for one in events]):
+        if not self.feedback.add("event", [event_row(vars(one), now) for one in events]):
             wait = {"retry-after": "5"}
             raise Problem(503, "the queue for the database is full; send the events again later", headers=wait)
-        for one in events:
-            self.monitoring.feedback.labels(one.event).inc()
+        for event, count in Counter(one.event for one in events).items():
+            self.monitoring.feedback.labels(event).inc(count)
         return len(events)
 
     def drain(self) -> None:
@@ -93,14 +100,15 @@ class Service:
         log("draining")
 
     def close(self) -> None:
-        """End the threads."""
-        self.pool.shutdown()
+        """End the threads, without waiting for one that hangs."""
+        for pool in (self.pool, self.slow):
+            pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _scored(self, loaded: Loaded, ask: Callable[[], Any]) -> Any:
-        """The answer of ``ask``, from the thread pool where it takes long enough to hold up other requests."""
+    async def _scored(self, loaded: Loaded, ask: Callable[[], Any], is_long: bool = False) -> Any:
+        """The answer of ``ask``, from a thread where it takes long enough to hold up other requests."""
         started = time.perf_counter()
-        if loaded.recommender.bundle.n_items >= POOL_FROM:
-            answer = await asyncio.get_running_loop().run_in_executor(self.pool, ask)
+        if is_long or loaded.recommender.bundle.n_items >= POOL_FROM:
+            answer = await asyncio.get_running_loop().run_in_executor(self.slow if is_long else self.pool, ask)
         else:
             answer = ask()
         self.monitoring.scored(loaded.role, time.perf_counter() - started)
@@ -121,7 +129,7 @@ class Service:
         self.monitoring.listed(loaded.role, answer.source, reason)
         if loaded.role == "champion":
             codes = loaded.recommender.item_codes
-            self.monitoring.drift.lists.append([codes[item] for item in ids])
+            self.monitoring.drift.lists.append(np.array([codes[item] for item in ids], dtype=np.int32))
         row = impression_row(list_id, loaded.role, time.time(), user_id, loaded.version, answer.source, ids)
         self.feedback.add("impression", [row])
         return {

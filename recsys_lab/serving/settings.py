@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 PREFIX = "RECSYS_LAB_"
 HEALTH, READY, METRICS = "/healthz", "/readyz", "/metrics"  # what probes and Prometheus ask
-MAX_BODY = 1_000_000  # bytes of a request's body
+MAX_BODY = 262_144  # bytes of a request's body: 1,000 events with UUIDs have 225,000
 MAX_ID = 200  # characters of an id
 MAX_K = 100
 MAX_ITEMS = 500  # of a fold-in, and of exclude
@@ -21,8 +22,10 @@ MAX_EVENTS = 1000  # of one feedback request
 SECRETS = ("API_KEY", "DATABASE_URL", "LOG_SALT", "REGISTRY_PASSWORD")
 POOL_FROM = 10_000  # items from which scores are computed in the thread pool, so that the event loop stays free
 
-_PASSWORD = re.compile(r"([^:/@]+:)[^/@]+@")  # of an address
+_UNSHOWN = {*SECRETS, "REGISTRY_URI", "TRACING"}  # an address may have a password
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_SECRET = re.compile("pass|pwd|key|token|secret", re.IGNORECASE)  # in names of parameters
+_NOT_SHOWN = "not right, and not shown for a secret that it may hold (in which @ is written %40, and / %2F)"
 T = TypeVar("T")
 
 
@@ -42,6 +45,7 @@ class Settings:
     poll_seconds: float = 15.0
     host: str = "127.0.0.1"
     port: int = 8000
+    hosts: tuple[str, ...] = ()  # names that are answered where no key is set; "*": all
     queue_size: int = 10_000
     max_bundle_bytes: int = 1_000_000_000  # of a model that is fetched
     retention_days: float = 0.0  # rows that are older are deleted; 0: kept for ever
@@ -51,7 +55,17 @@ class Settings:
     own_modules: tuple[str, ...] = ()  # modules of own algorithms that a bundle may name
     log_salt: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     kernels: str = ""  # a folder of compiled kernels, copied to NUMBA_CACHE_DIR at the start
-    tracing: str = ""  # "console", or the URL of an OTLP collector
+    tracing: str = field(default="", repr=False)  # "console", or the URL of an OTLP collector
+
+    def secrets(self) -> set[str]:
+        """What no log may show: the keys, and the passwords and tokens in addresses."""
+        found = {self.api_key, self.log_salt, self.registry_password}
+        for address in (self.database_url, self.registry_uri, self.tracing):
+            whole, _, query = address.partition("://")[2].partition("?")
+            found.add(whole.rpartition("@")[0].partition(":")[2])
+            if _SECRET.search(query):
+                found |= set(re.split("[&=]", query))
+        return found - {""}
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> Settings:
@@ -72,16 +86,16 @@ class Settings:
             try:
                 return convert(given)
             except ValueError:
-                shown = _PASSWORD.sub(r"\1***@", given)
-                raise ValueError(f"{PREFIX}{name} is {shown!r}; right would be {right}") from None
+                shown = _NOT_SHOWN if name in _UNSHOWN else repr(given)
+                raise ValueError(f"{PREFIX}{name} is {shown}; right would be {right}") from None
 
         bundle_dir = Path(read("BUNDLE_DIR", "", _given, "a folder this process may write to")).expanduser()
         beside = f"sqlite:///{bundle_dir.absolute().parent / 'feedback.db'}"
         found = cls(
-            registry_uri=read("REGISTRY_URI", "", _uri, "http://host:5000 or sqlite:////path/mlflow.db"),
+            registry_uri=read("REGISTRY_URI", "", _registry, "http://host:5000 or sqlite:////path/mlflow.db"),
             registry_password=text("REGISTRY_PASSWORD"),
             bundle_dir=bundle_dir,
-            database_url=read("DATABASE_URL", beside, _uri, "sqlite:////path/feedback.db or postgresql+psycopg://..."),
+            database_url=read("DATABASE_URL", beside, _database, "sqlite:////path/file.db or postgresql+psycopg://..."),
             model=read("MODEL", "recommender", _name, "the name of a registered model"),
             alias=read("ALIAS", "champion", _name, "an alias of the registered model"),
             challenger=read("CHALLENGER", "challenger", _name, "an alias of the registered model"),
@@ -90,9 +104,8 @@ class Settings:
             poll_seconds=read("POLL_SECONDS", "15", _between(0.05, 3600), "seconds between 0.05 and 3600"),
             host=text("HOST", "127.0.0.1"),
             port=int(read("PORT", "8000", _between(1, 65535, int), "a port from 1 to 65535")),
-            max_bundle_bytes=int(
-                read("MAX_BUNDLE_BYTES", "1000000000", _between(1, 2**50, int), "a whole number of bytes from 1 on")
-            ),
+            hosts=read("HOSTS", "", _hosts, "names as in an address, without a port, with commas between, or *"),
+            max_bundle_bytes=int(read("MAX_BUNDLE_BYTES", "1000000000", _between(1, 2**50, int), "bytes from 1 on")),
             queue_size=int(read("QUEUE_SIZE", "10000", _between(1, 10_000_000, int), "a whole number from 1 on")),
             retention_days=read("RETENTION_DAYS", "0", _between(0, 36500), "days from 0 on; 0 keeps rows for ever"),
             drain_seconds=read("DRAIN_SECONDS", "0", _between(0, 60), "seconds from 0 to 60"),
@@ -129,10 +142,36 @@ def _folder(value: str) -> str:
     return value
 
 
-def _uri(value: str) -> str:
-    if "://" not in value:
+def _registry(value: str) -> str:
+    parts = urlsplit(value)
+    is_server = parts.scheme in ("http", "https")
+    if "://" not in value or (is_server and (not parts.hostname or parts.query or parts.fragment)):
         raise ValueError
+    if parts.scheme != "sqlite":
+        _require_whole(value, parts.netloc)
+        _ = parts.port
     return value
+
+
+def _database(value: str) -> str:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        kind = make_url(value).get_backend_name()
+    except ArgumentError:
+        raise ValueError from None
+    if kind not in ("sqlite", "postgresql"):
+        raise ValueError
+    if kind != "sqlite":
+        _require_whole(value, value.partition("?")[0])
+    return value
+
+
+def _require_whole(address: str, part: str) -> None:
+    """ValueError for an @ too much or out of place: a part of a password would be taken for a host, and be shown."""
+    if address.count("@") > 1 or address.count("@") != part.count("@"):
+        raise ValueError
 
 
 def _name(value: str) -> str:
@@ -171,6 +210,13 @@ def _modules(value: str) -> tuple[str, ...]:
     return names
 
 
+def _hosts(value: str) -> tuple[str, ...]:
+    names = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+    if not all(name == "*" or _NAME.fullmatch(name) for name in names):
+        raise ValueError
+    return names
+
+
 def _tracing(value: str) -> str:
     if value not in ("", "console") and not value.startswith(("http://", "https://")):
         raise ValueError
@@ -186,11 +232,12 @@ def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
 def _content(name: str, file: str, environ: Mapping[str, str]) -> str:
     if environ.get(name, "").strip():
         raise ValueError(f"{name} and {name}_FILE are both set; give one of them")
+    right = "right is a file with the value"
     try:
         found = Path(file).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: ~somebody has no home
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ValueError(f"{name}_FILE is {file!r}, not readable: {reason}; right is a file with the value") from None
+        raise ValueError(f"{name}_FILE is not readable: {reason}; {right}") from None  # it may be the secret itself
     if not found:
-        raise ValueError(f"{name}_FILE is {file!r}, which is empty; right is a file with the value")
+        raise ValueError(f"{name}_FILE is the name of an empty file; {right}")
     return found

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from recsys_lab.serving import settings as settings_module
-from recsys_lab.serving.run import GRACE
+from recsys_lab.serving.draining import CLOSING, GRACE, REST
 from recsys_lab.serving.settings import HEALTH, METRICS, PREFIX, READY, SECRETS, Settings
 from tests.deploy.files import (
     BASE,
@@ -234,7 +234,7 @@ def test_labels_select_the_pods(name: str) -> None:
 
 
 def test_an_end_has_the_time_it_needs() -> None:
-    needed = GRACE + 6  # open requests, then the last rows
+    needed = GRACE + CLOSING + REST
     pod = kubernetes("Deployment")["spec"]["template"]["spec"]
     pause = float(kubernetes("ConfigMap")["data"]["RECSYS_LAB_DRAIN_SECONDS"])
     assert pod["terminationGracePeriodSeconds"] >= needed + pause

@@ -87,6 +87,7 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
         "database_url": f"sqlite:///{folder / 'feedback.db'}",
         "poll_seconds": 3600.0,
         "log_salt": "salt",
+        "hosts": ("*",),
     }
     return Settings(**(kept | changes))
 

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from recsys_lab.serving.app import create_app
 from recsys_lab.serving.draining import DrainingServer
-from recsys_lab.serving.protocol import WholeAnswers
+from recsys_lab.serving.protocol import Protocol
 from tests.serving.apps import Registry, bundle_of, settings_in, wait_until
 
 LIST = f"/v1/users/{bundle_of().user_ids[3]}/recommendations"
@@ -26,7 +26,7 @@ LIST = f"/v1/users/{bundle_of().user_ids[3]}/recommendations"
 @contextmanager
 def _served(app: FastAPI, seconds: float) -> Iterator[tuple[DrainingServer, http.client.HTTPConnection]]:
     """The app behind a real socket, and a connection to it that is kept."""
-    config = uvicorn.Config(app, port=0, http=WholeAnswers, lifespan="on", log_config=None, access_log=False)
+    config = uvicorn.Config(app, port=0, http=Protocol, lifespan="on", log_config=None, access_log=False)
     server = DrainingServer(config, seconds, app.state.service.drain)
     thread = threading.Thread(target=server.run)
     thread.start()

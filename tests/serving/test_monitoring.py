@@ -107,7 +107,7 @@ def test_lists_drawn_like_the_training_rows_do_not_drift() -> None:
     rng = np.random.default_rng(0)
     share = bundle.popularity / bundle.popularity.sum()
     for _ in range(1000):
-        drift.lists.append(rng.choice(bundle.n_items, 100, p=share).tolist())
+        drift.lists.append(rng.choice(bundle.n_items, 100, p=share).astype(np.int32))
     values = {family.name: family.samples[0].value for family in drift.collect()}
     assert values["drift_items"] < 0.01
     assert values["drift_popularity"] == pytest.approx(1, abs=0.03)
@@ -140,8 +140,11 @@ def test_tracing_is_off_unless_asked_for(registry: Registry, start: Start, capsy
     registry.add(bundle_of(), "champion")
     client = start(tracing="console")
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    client.get("/v1/model", headers={"traceparent": parent, "X-Request-ID": "traced-one"})
+    headers = {"traceparent": parent, "X-Request-ID": "traced-one"}
+    client.get("/v1/users/anna%40here/recommendations?exclude=her-item", headers=headers)
     printed = capsys.readouterr().out
-    assert '"name": "/v1/model"' in printed
+    assert '"name": "GET /v1/users/{user_id}/recommendations"' in printed
     assert "4bf92f3577b34da6a3ce929d0e0e4736" in printed
     assert "traced-one" in printed
+    assert "anna" not in printed
+    assert "her-item" not in printed

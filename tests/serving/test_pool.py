@@ -60,13 +60,13 @@ def test_lists_from_the_pool_are_those_of_the_event_loop(app: FastAPI, monkeypat
     monkeypatch.setattr(Recommender, "recommend", watched)
     monkeypatch.setattr(service, "POOL_FROM", 10**9)
     expected = _answers(app)
-    assert threads == {threading.current_thread().name}
+    assert threads == {threading.current_thread().name, "slow_0"}  # reasons take long with few items too
     threads.clear()
     monkeypatch.setattr(service, "POOL_FROM", 1)
     found = _answers(app)
     assert found == expected
-    assert all(name.startswith("score") for name in threads)
-    assert len(threads) > 1
+    assert len([name for name in threads if name.startswith("score")]) > 1
+    assert threads - {"slow_0"} == {name for name in threads if name.startswith("score")}
     assert [status for status, _ in found].count(404) == 2
     app.state.service.close()
 

@@ -1,4 +1,4 @@
-"""Answers leave in one write, over real sockets; what HTTP says of connections holds as before."""
+"""Answers leave in one write and heads are bounded, over real sockets; what HTTP says of connections holds."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import uvicorn
 
-from recsys_lab.serving.protocol import MOST, JoinedWrites, WholeAnswers
+from recsys_lab.serving.protocol import MOST_HEAD, MOST_WAITING, JoinedWrites, Protocol
 from tests.serving.apps import wait_until
 
-LARGE = 300_000  # bytes, more than MOST
+LARGE = 300_000  # bytes
 PIECES = [b"%06d" % n * 4096 for n in range(40)]  # 1 MB in 40 parts
 GOES_ON = threading.Event()
 
@@ -69,9 +69,35 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
         raise RuntimeError("a bug before the answer")
 
 
+WRITES: list[bytes] = []  # what was handed to the system, a call each
+
+
+class _Noted:
+    """A transport that notes its writes."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        WRITES.append(bytes(data))
+        self._transport.write(data)
+
+    def writelines(self, parts: list[bytes]) -> None:
+        WRITES.append(b"".join(parts))
+        self._transport.writelines(parts)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class _NotedProtocol(Protocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(_Noted(transport))  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    config = uvicorn.Config(_app, port=0, http=WholeAnswers, lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(_app, port=0, http=_NotedProtocol, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -90,13 +116,16 @@ def _all(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
-def test_one_recv_holds_the_head_and_the_body(port: int) -> None:
+def test_one_write_holds_the_head_and_the_body(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        WRITES.clear()
         for n in range(300):  # on one connection that is kept
             connection.sendall(_asked("/small"))
-            got = connection.recv(65_536)
-            assert got.startswith(b"HTTP/1.1 200"), n
-            assert got.endswith(b"\r\n\r\n" + b"s" * 1000), n
+            got = b""
+            while not got.endswith(b"s" * 1000):
+                got += connection.recv(65_536)
+            assert got == b"".join(WRITES[n:]), n
+    assert len(WRITES) == 300
 
 
 def test_the_answer_to_head_has_no_body_and_the_connection_goes_on(port: int) -> None:
@@ -179,9 +208,9 @@ class _Wire:
         self.written: list[bytes] = []
         self.closed = False
 
-    def write(self, data: bytes) -> None:
+    def writelines(self, data: list[bytes]) -> None:
         assert not self.closed
-        self.written.append(data)
+        self.written.append(b"".join(data))
 
     def close(self) -> None:
         self.closed = True
@@ -190,25 +219,23 @@ class _Wire:
         return self.closed
 
 
-def test_what_is_held_is_bounded_and_goes_out_when_the_loop_turns() -> None:
+def test_what_is_written_goes_out_when_the_loop_turns_or_the_connection_closes() -> None:
     wire = _Wire()
 
     async def write() -> None:
         joined = JoinedWrites(wire, asyncio.get_running_loop())  # type: ignore[arg-type]
         joined.write(b"head")
-        joined.write(b"")
         joined.write(b"body")
         assert wire.written == []
         await asyncio.sleep(0)
         assert wire.written == [b"headbody"]
-        joined.write(b"head")
-        joined.write(b"x" * MOST)
-        assert wire.written[1:] == [b"head" + b"x" * MOST]
         joined.write(b"last")
         joined.close()
-        assert wire.written[2:] == [b"last"]
+        assert wire.written[1:] == [b"last"]
         assert joined.is_closing()
+        joined.write(b"too late")
         await asyncio.sleep(0)
+        assert wire.written[2:] == []
 
     asyncio.run(write())
     assert wire.closed
@@ -234,5 +261,14 @@ def test_what_is_none_of_the_body_is_bounded(port: int, request_: bytes) -> None
 def test_requests_may_have_large_heads_one_after_the_other(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         for _ in range(4):
-            connection.sendall(_asked("/small", extra=f"X-Large: {'x' * 50_000}\r\n"))
+            connection.sendall(_asked("/small", extra=f"X-Large: {'x' * (MOST_HEAD - 100)}\r\n"))
             assert connection.recv(65_536).endswith(b"s" * 1000)
+
+
+def test_a_connection_may_have_some_requests_at_once_and_no_more(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(_asked("/small") * MOST_WAITING + _asked("/close"))
+        assert _all(connection).count(b"HTTP/1.1 200") == MOST_WAITING + 1
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, suppress(ConnectionError):
+        connection.sendall(_asked("/small") * 5000)
+        assert _all(connection).count(b"HTTP/1.1 200") <= MOST_WAITING + 1

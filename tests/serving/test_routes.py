@@ -56,6 +56,8 @@ def test_a_request_id_that_is_not_sane_is_replaced(client: TestClient, given: st
         (f"/v1/items/{ITEM}/similar?k=-1", "query.k"),
         ("/v1/items?limit=1000", "query.limit"),
         ("/v1/users?offset=-1", "query.offset"),
+        ("/v1/users?" + "&".join(f"x{n}" for n in range(30)), "query"),
+        ("/v1/users?" + "&" * 600, "query"),
     ],
 )
 def test_a_value_that_is_not_right_is_named(client: TestClient, path: str, field: str) -> None:
@@ -80,6 +82,9 @@ def test_a_value_that_is_not_right_is_named(client: TestClient, path: str, field
         (b'{"items": [{"item_id": "1", "rating": 1e300}]}', "body.items.0.rating"),
         (b'{"items": [{"item_id": "1", "rating": NaN}]}', "body.items.0.rating"),
         (b'{"items": [{"item_id": "1"}], "path": "/etc/passwd"}', "body.path"),
+        (b"{" + b",".join(b'"%d": 1' % n for n in range(30)) + b"}", "body"),
+        (b'{"items": [{"item_id": "1"}, {' + b",".join(b'"%d": 1' % n for n in range(30)) + b"}]}", "body.items.1"),
+        (b"[" + b",".join([b"1"] * 50_000) + b"]", "body"),
         (b'{"items": [' + b",".join([b'{"item_id": 1}'] * 501) + b"]}", "body.items"),
     ],
 )
@@ -87,6 +92,16 @@ def test_a_body_that_is_not_right_is_named(client: TestClient, body: bytes, fiel
     got = client.post("/v1/recommendations", content=body, headers={"content-type": "application/json"})
     assert got.status_code == 422, got.text
     assert field in [one["path"] for one in got.json()["errors"]], got.text
+
+
+def test_the_first_event_that_is_not_right_is_named(client: TestClient) -> None:
+    events = [{"event_id": str(n), "user_id": USER, "item_id": ITEM, "event": "view"} for n in range(200)]
+    events[130] = {**events[130], "event": "bought", "user_id": ""}
+    events[150] = {}
+    got = client.post("/v1/feedback", json=events)
+    assert got.status_code == 422
+    assert sorted(one["path"] for one in got.json()["errors"]) == ["body.130.event", "body.130.user_id"]
+    assert not app_of(client).state.feedback.queues["event"]
 
 
 def test_an_unknown_user(client: TestClient) -> None:

@@ -30,7 +30,8 @@ from tests.serving.test_settings import LEAST
         ("PROT", "PORT"),
         ("ABSHARE", "AB_SHARE"),
         ("MODEL_VERSON", "MODEL_VERSION"),
-        ("HOSTS", "HOST"),
+        ("HSOT", "HOST"),
+        ("HSOTS", "HOSTS"),
     ],
 )
 def test_a_misspelt_setting_is_named(wrong: str, right: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from recsys_lab.serving.app import create_app
-from recsys_lab.serving.protocol import WholeAnswers
+from recsys_lab.serving.protocol import Protocol
 from tests.serving.apps import Registry, bundle_of, settings_in, wait_until
 
 KEY = "schlüssel"
@@ -34,7 +34,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         patch.setattr("recsys_lab.serving.model_store.version_of", registry.version_of)
         patch.setattr("recsys_lab.serving.model_store.fetch_bundle", registry.fetch_bundle)
         app = create_app(settings_in(folder, api_key=KEY))
-        config = uvicorn.Config(app, port=0, http=WholeAnswers, ws="none", log_config=None, server_header=False)
+        config = uvicorn.Config(app, port=0, http=Protocol, ws="none", log_config=None, server_header=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
         thread.start()
