@@ -20,6 +20,7 @@ from recsys_lab.serving.middleware import Around
 from recsys_lab.serving.models import Models
 from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.openapi import describe
+from recsys_lab.serving.recent import Follow, Recent
 from recsys_lab.serving.reload import Watcher
 from recsys_lab.serving.retention import Retention
 from recsys_lab.serving.routes import answer, router, service_of
@@ -35,9 +36,9 @@ STATIC = Path(__file__).with_name("static")
 def create_app(settings: Settings) -> FastAPI:
     """The service. Its threads start with the app's lifespan and end with it: what waits for the database is written.
 
-    ``app.state`` holds ``service``, ``models``, ``watcher``, ``feedback``, ``monitoring`` and ``settings``; ``end``,
-    which writes what waits; and ``n_lost``, how many accepted events neither the database nor the disk took then, None
-    before.
+    ``app.state`` holds ``service``, ``models``, ``watcher``, ``feedback``, ``follow``, ``monitoring`` and ``settings``;
+    ``end``, which writes what waits; and ``n_lost``, how many accepted events neither the database nor the disk took
+    then, None before.
     """
     monitoring, spans = Monitoring(), telemetry(settings.tracing)
     models = Models(monitoring)
@@ -45,7 +46,9 @@ def create_app(settings: Settings) -> FastAPI:
     database, spool = Database(settings.database_url, longest=LONGEST), Spool(settings.bundle_dir / "spool")
     retention = Retention(database, spool.folder, settings.retention_days)
     feedback = Feedback(database, settings.queue_size, spool, retention, monitoring)
-    service = Service(settings, models, feedback, monitoring)
+    recent = Recent(settings.recent_items)
+    follow = Follow(Database(settings.database_url, longest=LONGEST), recent, monitoring)
+    service = Service(settings, models, feedback, recent, monitoring)
     ending = threading.Lock()
 
     def end() -> None:
@@ -57,9 +60,11 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         feedback.start()
+        follow.start()
         watcher.start()
         yield
         end()
+        follow.close()
         watcher.close()
         if provider := spans.get("tracer_provider"):
             provider.shutdown()
@@ -73,7 +78,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for name, part in (("service", service), ("models", models), ("watcher", watcher), ("feedback", feedback)):
+    parts = {"service": service, "models": models, "watcher": watcher, "feedback": feedback, "follow": follow}
+    for name, part in parts.items():
         setattr(app.state, name, part)
     app.state.monitoring, app.state.settings = monitoring, settings
     app.state.end, app.state.n_lost = end, None

@@ -14,6 +14,7 @@ from recsys_lab.serving.errors import Problem
 from recsys_lab.serving.feedback import Feedback
 from recsys_lab.serving.logs import log
 from recsys_lab.serving.models import Loaded, Models
+from recsys_lab.serving.recent import NOTHING, Acts
 from recsys_lab.serving.recommender import Answer
 from recsys_lab.serving.schemas import Role, UserOptions
 from recsys_lab.serving.settings import Settings
@@ -54,16 +55,18 @@ class Shadow:
         self.models, self.feedback, self.pool = models, feedback, pool
         self._running = 0
 
-    def ask(self, user_id: str, asked: UserOptions, list_id: str, now: float, shown: Answer) -> None:
+    def ask(self, user_id: str, asked: UserOptions, acts: Acts, list_id: str, now: float, shown: Answer) -> None:
         """Compute and note the challenger's list in the background, if it is loaded and not busy."""
         if self.models.challenger is None or self._running >= MOST_SHADOWS:
             return
         self._running += 1
-        self.pool.submit(self._ask, self.models.challenger, user_id, asked, list_id, now, shown)
+        self.pool.submit(self._ask, self.models.challenger, user_id, asked, acts, list_id, now, shown)
 
-    def _ask(self, loaded: Loaded, user_id: str, asked: UserOptions, list_id: str, now: float, shown: Answer) -> None:
+    def _ask(
+        self, loaded: Loaded, user_id: str, asked: UserOptions, acts: Acts, list_id: str, now: float, shown: Answer
+    ) -> None:
         try:
-            answer = users_list(loaded, user_id, asked)
+            answer = users_list(loaded, user_id, asked, acts)
             items = [str(one.item_id) for one in answer.items]
             common = len(set(items) & {str(one.item_id) for one in shown.items})
             self.models.monitoring.shadow_overlap.set(common / max(len(shown.items), 1))
@@ -81,15 +84,27 @@ class Shadow:
             self._running -= 1
 
 
-def users_list(loaded: Loaded, user_id: str, asked: UserOptions) -> Answer:
-    """The list of a user; popular items for a user the model does not know."""
+def users_list(loaded: Loaded, user_id: str, asked: UserOptions, acts: Acts = NOTHING) -> Answer:
+    """The list of a user after what they did lately; popular items for a user of whom nothing is known."""
     served = loaded.recommender
+    exclude = [*asked.exclude, *(acts.seen if asked.exclude_seen else acts.disliked)]
+    taken = served.new_to(user_id, acts.taken) if served.bundle.algorithm.serves_new_users else []
+    if taken:
+        return served.fold_in(
+            dict.fromkeys(taken),
+            asked.k,
+            exclude=exclude,
+            genre=asked.genre,
+            exclude_seen=asked.exclude_seen,
+            explain=asked.explain,
+            user_id=user_id,
+        )
     answer = served.recommend(
         user_id,
         asked.k,
-        exclude=asked.exclude,
+        exclude=exclude,
         genre=asked.genre,
         exclude_seen=asked.exclude_seen,
         explain=asked.explain,
     )
-    return answer if answer is not None else served.popular(asked.k, exclude=asked.exclude, genre=asked.genre)
+    return answer if answer is not None else served.popular(asked.k, exclude=exclude, genre=asked.genre)

@@ -53,6 +53,8 @@ class Monitoring:
         self.damaged = counter("feedback_spool_damaged", "Lines of kept feedback that could not be read.")
         self.database = gauge("database_up", "0 while the database does not take rows, or not within 3 s.")
         self.last_write = gauge("database_last_write_timestamp", "When the database last took rows, Unix time.")
+        self.recent = gauge("recent_items", "Pairs of a user and an item whose events act on lists.")
+        self.followed = gauge("recent_read_timestamp", "When feedback of other replicas was last read, Unix time.")
         self.drift = Drift()
         self.registry.register(self.drift)
         self._requests: dict[tuple[str, int], Any] = {}

@@ -89,6 +89,7 @@ class Recommender:
         *,
         exclude: Collection[Any] = (),
         genre: str | None = None,
+        exclude_seen: bool = True,
         explain: bool = False,
         user_id: Any = None,
     ) -> Answer:
@@ -114,7 +115,12 @@ class Recommender:
         if not known or not self.bundle.algorithm.serves_new_users:
             return self.popular(k, exclude=exclude, genre=genre, history=history, ignored=ignored)
         lists = self.bundle.algorithm.recommend(
-            NEW_USER, history, k, self._candidates(exclude, genre), tie_seed=self.bundle.tie_seed
+            NEW_USER,
+            history,
+            k,
+            self._candidates(exclude, genre),
+            exclude_seen=exclude_seen,
+            tie_seed=self.bundle.tie_seed,
         )
         return self._answer("fold_in", lists, history if explain else None, ignored)
 
@@ -138,6 +144,17 @@ class Recommender:
             tie_seed=self.bundle.tie_seed,
         )
         return self._answer("popularity", lists, None, ignored)
+
+    def title_of(self, item_id: Any) -> str:
+        """The title of an item; the id of one that the model does not know."""
+        code = self.item_codes.get(str(item_id))
+        return str(item_id) if code is None else self.bundle.titles[code]
+
+    def new_to(self, user_id: Any, items: Iterable[Any]) -> list[Any]:
+        """Those of ``items`` that the model knows, and does not know that the user has."""
+        code = self.user_codes.get(str(user_id))
+        held = set() if code is None else set(self.history(code).indices.tolist())
+        return [item for item in items if self.item_codes.get(str(item), -1) not in held | {-1}]
 
     def history(self, code: int) -> sparse.csr_matrix:
         """What a user has, (1, n_items): a view of the row, without SciPy's slower indexing and checks."""

@@ -20,6 +20,7 @@ from recsys_lab.serving.schemas import (
     ListOut,
     PageOptions,
     ProblemOut,
+    SaidOut,
     SimilarOptions,
     SimilarOut,
     UserOptions,
@@ -72,6 +73,12 @@ async def items_of_user(request: Request, user_id: UserId, asked: Annotated[Page
     if code is None:
         raise Problem(404, "the model does not know this user; /v1/users?q= finds users")
     return answer(searches.items_of_user(served, code, asked))
+
+
+@router.get("/users/{user_id:path}/feedback", responses={200: {"model": SaidOut}, **_problems(404)})
+async def said(request: Request, user_id: UserId) -> Response:
+    """What a user said of items lately, as far as it acts on their lists."""
+    return answer(service_of(request).said_by(user_id, request.scope["facts"]))
 
 
 @router.post("/recommendations", responses={200: {"model": ListOut}, **_problems(404, 413)})

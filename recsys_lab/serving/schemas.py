@@ -161,6 +161,21 @@ class ListOut(TypedDict):
     items: list[ListedOut]
     exhausted: bool
     ignored_items: list[str]
+    recent_items: int
+
+
+class SaidItem(TypedDict):
+    """An item and what was said of it."""
+
+    item_id: str
+    title: str
+    event: Literal["like", "dislike"]
+
+
+class SaidOut(TypedDict):
+    """What a user said of items lately, the last first."""
+
+    items: list[SaidItem]
 
 
 class ItemsOut(TypedDict):

@@ -19,6 +19,7 @@ from recsys_lab.serving.feedback import Feedback
 from recsys_lab.serving.logs import HIDDEN, hashed, log
 from recsys_lab.serving.models import Loaded, Models
 from recsys_lab.serving.monitoring import Monitoring
+from recsys_lab.serving.recent import NOTHING, Recent
 from recsys_lab.serving.recommender import Answer, Listed
 from recsys_lab.serving.schemas import Event, FoldIn, Role, UserOptions
 from recsys_lab.serving.settings import POOL_FROM, Settings
@@ -31,8 +32,11 @@ MOST_AT_ONCE = 50  # items in a question that is answered among other requests; 
 class Service:
     """One per app; ``facts`` belong to the request that is answered."""
 
-    def __init__(self, settings: Settings, models: Models, feedback: Feedback, monitoring: Monitoring) -> None:
+    def __init__(
+        self, settings: Settings, models: Models, feedback: Feedback, recent: Recent, monitoring: Monitoring
+    ) -> None:
         self.settings, self.models, self.feedback, self.monitoring = settings, models, feedback, monitoring
+        self.recent = recent
         self.pool = ThreadPoolExecutor(4, thread_name_prefix="score")
         self.slow = ThreadPoolExecutor(1, thread_name_prefix="slow")  # one at a time: more would take turns with lists
         self.shadow = Shadow(models, feedback, self.pool)
@@ -45,36 +49,41 @@ class Service:
         code = loaded.recommender.user_codes.get(user_id)
         if code is None and asked.strict:
             raise Problem(404, "the model does not know this user; without strict=1 popular items come")
-        is_long = asked.explain or len(asked.exclude) > MOST_AT_ONCE
-        answer: Answer = await self._scored(loaded, partial(users_list, loaded, user_id, asked), is_long)
+        acts = self.recent.of(user_id)
+        is_long = asked.explain or len(asked.exclude) + len(acts.seen) > MOST_AT_ONCE
+        answer: Answer = await self._scored(loaded, partial(users_list, loaded, user_id, asked, acts), is_long)
         list_id = uuid.uuid4().hex
         if loaded.role == "champion":
             pointers = loaded.recommender.bundle.histories.indptr
             self.monitoring.drift.users.append(-1 if code is None else int(pointers[code + 1] - pointers[code]))
             if self.settings.shadow and asked.model is None:
-                self.shadow.ask(user_id, asked, list_id, time.time(), answer)
+                self.shadow.ask(user_id, asked, acts, list_id, time.time(), answer)
         reason = "unknown_user" if code is None else "not_served"
-        return self._shown(loaded, answer, reason, user_id, list_id, facts)
+        return self._shown(loaded, answer, reason, user_id, list_id, facts) | {"recent_items": len(acts.seen)}
 
     async def fold_in(self, asked: FoldIn, facts: Facts) -> dict[str, Any]:
         """A list for somebody who has the given items."""
         loaded = pick(self.settings, self.models, asked.model, asked.user_id)
+        given, acts = {one.item_id: one.rating for one in asked.items}, NOTHING
         if asked.user_id is not None:
             self._note_user(asked.user_id, facts)
+            acts = self.recent.of(asked.user_id)
+        taken = loaded.recommender.new_to(asked.user_id, acts.taken)
         ask = partial(
             loaded.recommender.fold_in,
-            {one.item_id: one.rating for one in asked.items},
+            {**dict.fromkeys(taken), **given},
             asked.k,
-            exclude=asked.exclude,
+            exclude=[*asked.exclude, *acts.seen],
             genre=asked.genre,
             explain=asked.explain,
             user_id=asked.user_id,
         )
-        is_long = asked.explain or len(asked.items) + len(asked.exclude) > MOST_AT_ONCE
+        is_long = asked.explain or len(given) + len(asked.exclude) + len(acts.seen) > MOST_AT_ONCE
         answer: Answer = await self._scored(loaded, ask, is_long)
-        nothing_known = len(answer.ignored_items) == len({one.item_id for one in asked.items})
+        nothing_known = len(answer.ignored_items) == len(given) and not taken
         reason = "no_known_items" if nothing_known else "cannot_fold_in"
-        return self._shown(loaded, answer, reason, asked.user_id, uuid.uuid4().hex, facts)
+        shown = self._shown(loaded, answer, reason, asked.user_id, uuid.uuid4().hex, facts)
+        return shown | {"recent_items": len(acts.seen)}
 
     async def similar(self, item_id: str, k: int, role: Role | None) -> dict[str, Any]:
         """Items like an item."""
@@ -87,12 +96,22 @@ class Service:
     def take(self, events: Sequence[Event]) -> int:
         """Queue events for the database; 503 when there is no room."""
         now = time.time()
-        if not self.feedback.add("event", [event_row(vars(one), now) for one in events]):
+        rows = [event_row(vars(one), now) for one in events]
+        if not self.feedback.add("event", rows):
             wait = {"retry-after": "5"}
             raise Problem(503, "the queue for the database is full; send the events again later", headers=wait)
+        self.recent.note(rows)
         for event, count in Counter(one.event for one in events).items():
             self.monitoring.feedback.labels(event).inc(count)
         return len(events)
+
+    def said_by(self, user_id: str, facts: Facts) -> dict[str, Any]:
+        """What a user said of items lately, the last first."""
+        served = pick(self.settings, self.models, "champion").recommender
+        self._note_user(user_id, facts)
+        said = self.recent.of(user_id).said.items()
+        items = [{"item_id": item, "title": served.title_of(item), "event": event} for item, event in said]
+        return {"items": items}
 
     def drain(self) -> None:
         """Be no longer ready, and answer on: the proxy is to send its requests elsewhere."""

@@ -48,6 +48,7 @@ class Settings:
     hosts: tuple[str, ...] = ()  # names that are answered where no key is set; "*": all
     queue_size: int = 10_000
     max_bundle_bytes: int = 1_000_000_000  # of a model that is fetched
+    recent_items: int = 100_000  # pairs of a user and an item whose events act on lists; 0: none do
     retention_days: float = 0.0  # rows that are older are deleted; 0: kept for ever
     drain_seconds: float = 0.0  # answered on after SIGTERM, not ready, so that a proxy stops asking
     ab_share: float = 0.0  # of the users, answered by the challenger
@@ -107,6 +108,7 @@ class Settings:
             hosts=read("HOSTS", "", _hosts, "names as in an address, without a port, with commas between, or *"),
             max_bundle_bytes=int(read("MAX_BUNDLE_BYTES", "1000000000", _between(1, 2**50, int), "bytes from 1 on")),
             queue_size=int(read("QUEUE_SIZE", "10000", _between(1, 10_000_000, int), "a whole number from 1 on")),
+            recent_items=int(read("RECENT_ITEMS", "100000", _between(0, 10_000_000, int), "a whole number from 0 on")),
             retention_days=read("RETENTION_DAYS", "0", _between(0, 36500), "days from 0 on; 0 keeps rows for ever"),
             drain_seconds=read("DRAIN_SECONDS", "0", _between(0, 60), "seconds from 0 to 60"),
             ab_share=read("AB_SHARE", "0", _between(0, 1), "a share from 0 to 1"),

@@ -159,7 +159,7 @@ def test_a_slow_database_takes_a_few_rows_at_a_time(postgres: str, tmp_path: Pat
         connection.exec_driver_sql("CREATE TRIGGER slow BEFORE INSERT ON feedback FOR EACH ROW EXECUTE FUNCTION slow()")
     with _feedback(postgres, tmp_path) as feedback:
         feedback.add("event", _rows(500))
-        wait_for(lambda: len(Database(postgres).recent_events(500)) == 500, "all are written", 40)
+        wait_for(lambda: len(Database(postgres).events_after(0, 501)) == 500, "all are written", 40)
     engine.dispose()
 
 

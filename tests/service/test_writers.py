@@ -77,7 +77,7 @@ def test_an_event_that_commits_late_is_given(postgres: str) -> None:
         assert found == []
         connection.commit()
     (late,) = follower.read()
-    (quick,) = database.recent_events(1)
+    (quick,) = database.events_after(database.seq_before(1), 1)
     assert (late["event_id"], quick["event_id"]) == ("late", "quick")
     assert late["seq"] < quick["seq"]
     assert follower.read() == []
@@ -96,7 +96,7 @@ def test_no_transaction_lives_longer_than_the_overlap(postgres: str) -> None:
         hanging.commit()
     with pytest.raises(sa.exc.OperationalError, match="statement timeout"), database.engine.begin() as connection:
         connection.exec_driver_sql("SELECT pg_sleep(2)")
-    assert database.recent_events(5) == []
+    assert database.events_after(0, 5) == []
     assert OVERLAP["postgresql"] > 6 * LONGEST
     database.close()
 

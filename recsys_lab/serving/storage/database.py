@@ -134,9 +134,15 @@ class Database:
         """The next events by seq. One that commits late has a smaller seq than some before it: see Follower."""
         return list(self._stream(sa.select(FEEDBACK).where(FEEDBACK.c.seq > seq).order_by(FEEDBACK.c.seq).limit(limit)))
 
-    def recent_events(self, limit: int) -> list[dict[str, Any]]:
-        """The last events, the newest first."""
-        return list(self._stream(sa.select(FEEDBACK).order_by(FEEDBACK.c.seq.desc()).limit(limit)))
+    def seq_before(self, newest: int) -> int:
+        """The largest seq of the events but the ``newest``; 0 where there are no others."""
+        query = sa.select(FEEDBACK.c.seq).order_by(FEEDBACK.c.seq.desc()).offset(newest).limit(1)
+        return next((int(row["seq"]) for row in self._stream(query)), 0)
+
+    def forgotten_since(self, since: float) -> dict[str, float]:
+        """Users who were forgotten after a time: their hash, and until when (Unix seconds)."""
+        query = sa.select(FORGOTTEN).where(FORGOTTEN.c.ts > since)
+        return {str(row["user_hash"]): float(row["ts"]) for row in self._stream(query)}
 
     def close(self) -> None:
         """Close the connections."""

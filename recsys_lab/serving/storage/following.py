@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 
@@ -27,23 +28,23 @@ class Follower:
         self._looks: deque[tuple[float, int]] = deque()  # when each ended, and the largest seq then
 
     def read(self) -> list[dict[str, Any]]:
-        """The events that appeared since the last call, by seq; after an error of SQLAlchemy the next call has them."""
+        """The events that appeared since the last call, by seq."""
+        return [row for page in self.pages() for row in page]
+
+    def pages(self) -> Iterator[list[dict[str, Any]]]:
+        """The same, some at a time; after an error of SQLAlchemy the next call has those that were not given."""
         began = monotonic()
         if self._decided is None:
-            first = self.database.recent_events(self.newest)
-            self._decided = first[-1]["seq"] - 1 if len(first) == self.newest else 0
-        found: list[dict[str, Any]] = []
-        last = self._decided
-        while True:
+            self._decided = self.database.seq_before(self.newest)
+        last, there_is_more = self._decided, True
+        while there_is_more:
             page = self.database.events_after(last, PAGE)
-            found += [row for row in page if row["seq"] not in self._given]
-            if page:
-                last = page[-1]["seq"]
-            if len(page) < PAGE:
-                break
-        self._given.update(row["seq"] for row in found)
+            there_is_more = len(page) == PAGE
+            found = [row for row in page if row["seq"] not in self._given]
+            self._given.update(row["seq"] for row in found)
+            last = page[-1]["seq"] if page else last
+            yield found
         self._looks.append((monotonic(), last))
         while self._looks and self._looks[0][0] + self._overlap <= began:
             self._decided = self._looks.popleft()[1]
         self._given = {seq for seq in self._given if seq > self._decided}
-        return found
