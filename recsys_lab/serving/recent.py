@@ -34,7 +34,7 @@ class Acts:
     taken: tuple[str, ...] = ()  # liked or clicked, and not disliked since
     seen: tuple[str, ...] = ()  # whatever was done with them
     disliked: tuple[str, ...] = ()
-    said: Mapping[str, str] = field(default_factory=dict)  # item -> like or dislike
+    said: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)  # item -> like or dislike, of which list
 
     def __bool__(self) -> bool:
         return bool(self.seen or self.disliked)
@@ -46,6 +46,7 @@ NOTHING = Acts()
 @dataclass(slots=True)
 class _Item:
     said: str = ""
+    list_id: str | None = None  # that the item stood in when it was said
     at: float = 0.0  # Unix seconds of what was said
     clicked: bool = False
     viewed: bool = False
@@ -65,12 +66,12 @@ class Recent:
         return self._n_pairs
 
     def note(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Take over events (user_id, item_id, event, ts), in any order and as often as they come."""
+        """Take over events (user_id, item_id, event, ts, list_id), in any order and as often as they come."""
         if not self.most:
             return
         with self._changing:
             for one in events:
-                self._note(str(one["user_id"]), str(one["item_id"]), str(one["event"]), float(one["ts"]))
+                self._note(one["user_id"], one["item_id"], one["event"], one["ts"], one.get("list_id"))
             while self._n_pairs > self.most:
                 _, items = self._users.popitem(last=False)
                 self._n_pairs -= len(items)
@@ -85,7 +86,7 @@ class Recent:
                 taken=tuple(name for name, one in items if one.said == "like" or (one.clicked and not one.said)),
                 seen=tuple(name for name, one in items if one.said or one.clicked or one.viewed),
                 disliked=tuple(name for name, one in items if one.said == "dislike"),
-                said={name: one.said for name, one in items if one.said},
+                said={name: (one.said, one.list_id) for name, one in items if one.said},
             )
 
     def forget(self, until: Mapping[str, float]) -> None:
@@ -99,7 +100,7 @@ class Recent:
                 if not kept:
                     del self._users[user]
 
-    def _note(self, user: str, name: str, event: str, at: float) -> None:
+    def _note(self, user: str, name: str, event: str, at: float, list_id: str | None) -> None:
         items = self._users.setdefault(user, OrderedDict())
         self._users.move_to_end(user)
         self._n_pairs -= len(items)
@@ -108,7 +109,7 @@ class Recent:
         item.last = max(item.last, at)
         if event in SAID:
             if at >= item.at:
-                item.said, item.at = "" if event == "retract" else event, at
+                item.said, item.at, item.list_id = "" if event == "retract" else event, at, list_id
         elif event == "click":
             item.clicked = True
         else:

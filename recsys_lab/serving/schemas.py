@@ -170,6 +170,7 @@ class SaidItem(TypedDict):
     item_id: str
     title: str
     event: Literal["like", "dislike"]
+    list_id: str | None
 
 
 class SaidOut(TypedDict):

@@ -110,8 +110,8 @@ class Service:
         served = pick(self.settings, self.models, "champion").recommender
         self._note_user(user_id, facts)
         said = self.recent.of(user_id).said.items()
-        items = [{"item_id": item, "title": served.title_of(item), "event": event} for item, event in said]
-        return {"items": items}
+        names = ("item_id", "title", "event", "list_id")
+        return {"items": [dict(zip(names, (item, served.title_of(item), *of_it))) for item, of_it in said]}
 
     def drain(self) -> None:
         """Be no longer ready, and answer on: the proxy is to send its requests elsewhere."""

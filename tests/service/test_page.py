@@ -132,17 +132,31 @@ def test_a_user_is_picked_and_likes_something(browser: Browser, site: Site) -> N
     browser.click("#lists .card:nth-child(1) .dislike")
     browser.wait("document.querySelectorAll('#taste li').length === 2")
     browser.wait(CHANGED.format(repr("|".join(liked))))
-    assert liked[0] not in _shown(browser)
+    after = _shown(browser)
+    assert liked[0] not in after
+    _open(browser, site, f"?user={quote(user)}")  # the service remembers, and so does the page
+    browser.wait("document.querySelectorAll('#taste li').length === 2")
+    assert browser.ask("[...document.querySelectorAll('#taste button')].map((one) => one.className)") == [
+        "like",
+        "dislike",
+    ]
+    assert _shown(browser) == after
     browser.click("#forget")
     browser.wait("document.querySelector('.tag').textContent === 'from the model'")
     assert _shown(browser) == own
 
     def stored() -> bool:
         with sqlite3.connect(f"{site.folder}/replica.db") as connection:
-            rows = connection.execute("SELECT event, item_id FROM feedback WHERE user_id = ?", (user,)).fetchall()
-        return len(rows) == 2 and ("like", item["item_id"]) in rows
+            query = "SELECT event, item_id, list_id FROM feedback WHERE user_id = ? ORDER BY seq"
+            rows = connection.execute(query, (user,)).fetchall()
+        if len(rows) < 4:
+            return False
+        assert [row[0] for row in rows] == ["like", "dislike", "retract", "retract"]
+        assert rows[0][1] == item["item_id"]
+        assert [row[1:] for row in rows[:2]] == [row[1:] for row in rows[2:]]  # of the same lists
+        return True
 
-    wait_for(stored, "both events in the database", 20)
+    wait_for(stored, "all events in the database", 20)
 
 
 def test_champion_and_challenger_stand_side_by_side(browser: Browser, site: Site) -> None:

@@ -86,6 +86,7 @@ async function choose(id) {
   state.said.clear();
   state.before = {};
   for (const button of $("users").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.firstChild.textContent === id));
+  await loadSaid();
   await Promise.all([loadHas(), refresh()]);
 }
 
@@ -94,6 +95,13 @@ async function loadHas() {
   $("has-title").textContent = `User ${state.user} has ${has.total} items`;
   $("has").replaceChildren(...has.items.map((one) => element("li", {}, element("span", { textContent: one.title }), element("small", { textContent: String(one.rating) }))));
   $("has-more").textContent = has.total > has.items.length ? `and ${has.total - has.items.length} more` : "";
+}
+
+async function loadSaid() {
+  const asked = state.user;
+  const found = await ask(`/v1/users/${user()}/feedback`);
+  if (asked !== state.user) return; // somebody clicked on
+  for (const one of found.items.reverse()) state.said.set(one.item_id, one);
 }
 
 function listOf(role) {
@@ -164,12 +172,23 @@ function act(kind, one, list) {
 
 async function say(event, one, list) {
   if (state.user === null) return;
-  state.said.set(one.item_id, { item_id: one.item_id, title: one.title, event });
+  const said = { item_id: one.item_id, title: one.title, event, list_id: list && list.list_id ? list.list_id : null };
+  state.said.delete(one.item_id); // the last stands last
+  state.said.set(one.item_id, said);
   $("similar").close();
-  const event_id = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const list_id = list && list.list_id ? list.list_id : null;
-  ask("/v1/feedback", [{ event_id, user_id: state.user, item_id: one.item_id, event, list_id }]).catch(fail);
+  send([said]).catch(fail);
   await refresh().catch(fail);
+}
+
+async function takeBack(items) {
+  for (const one of items) state.said.delete(one.item_id);
+  await send(items.map((one) => ({ ...one, event: "retract" })));
+  await refresh();
+}
+
+function send(said) {
+  const id = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return ask("/v1/feedback", said.map((one) => ({ event_id: id(), user_id: state.user, item_id: one.item_id, event: one.event, list_id: one.list_id })));
 }
 
 function showSaid() {
@@ -178,7 +197,7 @@ function showSaid() {
   $("taste").replaceChildren(...[...state.said.values()].map((one) => {
     const button = element("button", { type: "button", className: one.event, textContent: `${one.event === "like" ? "+" : "−"} ${one.title}\u00a0×` });
     button.setAttribute("aria-label", `Take back: ${one.event} ${one.title}`);
-    button.addEventListener("click", () => { state.said.delete(one.item_id); refresh().catch(fail); });
+    button.addEventListener("click", () => takeBack([one]).catch(fail));
     return element("li", {}, button);
   }));
 }
@@ -219,7 +238,7 @@ async function begin() {
 $("user-search").addEventListener("input", wait(0.2, () => loadUsers().catch(fail)));
 $("item-search").addEventListener("input", wait(0.2, () => findItems().catch(fail)));
 for (const id of ["model", "genre", "k"]) $(id).addEventListener("change", () => { state.before = {}; refresh().catch(fail); });
-$("forget").addEventListener("click", () => { state.said.clear(); state.before = {}; refresh().catch(fail); });
+$("forget").addEventListener("click", () => { state.before = {}; takeBack([...state.said.values()]).catch(fail); });
 $("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   sessionStorage.setItem("key", $("key").value);
