@@ -34,7 +34,17 @@ def _description(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     made["components"]["securitySchemes"] = {"key": KEY}
     made["security"] = [{}, {"key": []}]
+    for methods in made["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", []):
+                parameter["schema"] = _without_null(parameter["schema"])
     return made
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """What stands in a query string is never null."""
+    kept = [one for one in schema.pop("anyOf", []) if one != {"type": "null"}]
+    return schema | (kept[0] if len(kept) == 1 else {"anyOf": kept} if kept else {})
 
 
 def route_table(app: FastAPI) -> str:
