@@ -21,7 +21,7 @@ class Load:
     Every third request posts feedback, every fifth asks for a fold-in, the others for a user's list.
     """
 
-    def __init__(self, url: str, users: list[str], items: list[str], at_least: int = 1000, n_clients: int = 6) -> None:
+    def __init__(self, url: str, users: list[str], items: list[str], at_least: int = 5000, n_clients: int = 6) -> None:
         self.host, self.users, self.items, self.at_least = urlsplit(url).netloc, users, items, at_least
         self.failed: list[str] = []
         self.accepted: set[str] = set()  # ids of events that got a 202

@@ -233,7 +233,7 @@ class Replica(Part):
         self.spool = folder / "bundles" / "spool"  # rows that no database took before the end
         own = {"RECSYS_LAB_PORT": str(self.port), "RECSYS_LAB_BUNDLE_DIR": str(folder / "bundles")}
         command = [sys.executable, "-m", "recsys_lab", "serve"]
-        super().__init__(command, folder / "log", {**environ, **own})
+        super().__init__(command, folder / "log", {**own, **environ})
 
     def is_ready(self) -> bool:
         return works(f"{self.url}/readyz")

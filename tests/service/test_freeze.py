@@ -15,7 +15,7 @@ FROZEN = 10  # seconds
 
 
 def test_a_replica_that_hangs_fails_no_request(deployment: Deployment) -> None:
-    with deployment.load(at_least=5000) as load:
+    with deployment.load() as load:
         load.wait(500)
         for one in deployment.replicas:
             one.send(signal.SIGSTOP)

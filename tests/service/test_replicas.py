@@ -14,7 +14,7 @@ N_KILLS = 4
 
 
 def test_kill_9_of_replicas_fails_no_request(deployment: Deployment) -> None:
-    with deployment.load(at_least=1200) as load:
+    with deployment.load() as load:
         load.wait(200)
         for n in range(N_KILLS):
             one = deployment.replicas[n % 2]
@@ -23,7 +23,7 @@ def test_kill_9_of_replicas_fails_no_request(deployment: Deployment) -> None:
             one.start()
             deployment.wait_until_both_answer()
     assert load.failed == []
-    assert len(load.times) >= 1200
+    assert len(load.times) >= 5000
 
 
 def test_a_rolling_restart_fails_no_request_and_loses_no_event(deployment: Deployment) -> None:
@@ -34,5 +34,5 @@ def test_a_rolling_restart_fails_no_request_and_loses_no_event(deployment: Deplo
             one.start()
             deployment.wait_until_both_answer()
     assert load.failed == []
-    assert len(load.times) >= 1000
+    assert len(load.times) >= 5000
     wait_for(lambda: load.accepted <= deployment.stored_ids(), "all accepted events stored")
