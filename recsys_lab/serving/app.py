@@ -88,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     _add_probes(app)
     _add_pages(app)
     describe(app)
-    hosts = (settings.host, *settings.hosts)
+    hosts = (settings.host.lower(), *settings.hosts)
     app.add_middleware(Around, monitoring=monitoring, api_key=settings.api_key, hosts=hosts)
     return app
 

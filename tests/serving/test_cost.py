@@ -141,7 +141,7 @@ def test_the_largest_requests_that_are_taken(replica: Process) -> None:
         assert _cost(replica, data) < 15, name
 
 
-def _p50(replica: Process, seconds: float = 2.0) -> float:
+def _p50(replica: Process, seconds: float = 1.0) -> float:
     """Milliseconds of a list, of half of them, for a client that asks for one after the other."""
     times = []
     until = time.perf_counter() + seconds
