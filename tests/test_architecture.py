@@ -48,7 +48,7 @@ ENGINES = {
     "optuna": {"tuning/study.py"},
     "implicit": {"algorithms/implicit_models.py"},
 }
-MAX_LINES, MAX_FUNCTION, MAX_METHODS = 400, 60, 8
+MAX_LINES, MAX_FUNCTION = 400, 60
 
 
 def _imports(path: Path) -> Iterator[tuple[str, bool]]:
@@ -105,23 +105,13 @@ def test_an_engine_is_imported_in_one_place(engine: str) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_files_functions_and_classes_stay_small(path: Path) -> None:
+def test_files_and_functions_stay_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= MAX_LINES, f"{len(text.splitlines())} lines: split the file by meaning"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef) and node.end_lineno:
             length = node.end_lineno - node.lineno + 1
             assert length <= MAX_FUNCTION, f"{node.name} has {length} lines"
-        if isinstance(node, ast.ClassDef):
-            methods = [
-                inner for inner in node.body if isinstance(inner, ast.FunctionDef) and not _is_dunder(inner.name)
-            ]
-            plain = [method for method in methods if not method.decorator_list]
-            assert len(plain) <= MAX_METHODS, f"{node.name} has {len(plain)} methods"
-
-
-def _is_dunder(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -28,6 +28,7 @@ class Watcher:
         self.settings, self.models, self.monitoring = settings, models, models.monitoring
         self.copies = Copies(settings.bundle_dir)
         self._rejected: dict[Role, Version] = {}
+        self._looking = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="reload", daemon=True)
 
@@ -42,6 +43,10 @@ class Watcher:
 
     def check(self) -> bool:
         """Look once for both roles, and load what is new; whether another model answers now."""
+        with self._looking:  # two looks at once would load one version twice
+            return self._check()
+
+    def _check(self) -> bool:
         pinned = self.settings.model_version
         champion, challenger = self.models.champion, self.models.challenger
         if not pinned or champion is None or champion.version.number != pinned:
@@ -66,7 +71,7 @@ class Watcher:
         except Exception as error:
             self.monitoring.reloads.labels("failed").inc()
             if not self.models.stale[role]:
-                log("the registry does not answer", level=logging.WARNING, role=role, reason=type(error).__name__)
+                log("the registry does not answer", level=logging.WARNING, role=role, reason=_reason(error))
             self.models.set_stale(role, True)
         else:
             self.monitoring.contact.set_to_current_time()
@@ -124,6 +129,12 @@ class Watcher:
                 continue
             self.models.set_stale(role, not pinned)
             return
+
+
+def _reason(error: Exception) -> str:
+    """The kind of an error, with the status of HTTP: its words may hold a password."""
+    code = getattr(error, "code", None)
+    return f"{type(error).__name__} {code}" if isinstance(code, int) else type(error).__name__
 
 
 def _same(version: Version, other: Version | None) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,30 @@ def test_events_are_written_once(client: TestClient, tmp_path: Path) -> None:
     assert len(impressions) == 1
     assert impressions[0]["list_id"] == shown["list_id"]
     assert json.loads(impressions[0]["item_ids"]) == [one["item_id"] for one in shown["items"]]
+
+
+def test_rows_that_come_while_a_batch_is_taken_do_not_end_the_writer(client: TestClient) -> None:
+    """An iterator over a deque raises when the deque has grown since it was made."""
+    feedback = app_of(client).state.feedback
+    came: list[threading.Thread] = []
+
+    class Busy(deque[Row]):
+        def __iter__(self) -> Iterator[Row]:
+            found = super().__iter__()
+            if len(came) < 3:
+                came.append(threading.Thread(target=feedback.add, args=("event", _rows(f"late{len(came)}"))))
+                came[-1].start()
+                came[-1].join(0.2)  # it waits for the lock, if there is one
+            return found
+
+    feedback.queues["event"] = Busy()
+    feedback.add("event", _rows("first"))
+    wait_until(lambda: metric(client, 'feedback_written_total{kind="event"}') == 4)
+    assert feedback._thread.is_alive()
+
+
+def _rows(*ids: str) -> list[Row]:
+    return [{**event, "list_id": None, "ts": 4e9} for event in _events(*ids)]
 
 
 def test_a_header_of_many_requests_makes_many_lists(client: TestClient, tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import copy
 import sys
 import threading
 from dataclasses import replace
+from email.message import Message
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import numpy as np
 import pytest
@@ -57,6 +59,29 @@ def test_nothing_is_fetched_twice(registry: Registry, client: TestClient) -> Non
     for _ in range(3):
         _look(client)
     assert registry.fetched == ["1"]
+
+
+def test_two_looks_at_once_load_a_version_once(registry: Registry, client: TestClient) -> None:
+    registry.add(bundle_of("ItemKNN"), "champion")
+    looks = [threading.Thread(target=_look, args=(client,)) for _ in range(4)]
+    for look in looks:
+        look.start()
+    for look in looks:
+        look.join()
+    assert registry.fetched == ["1", "2"]
+    assert metric(client, 'reload_total{result="loaded"}') == 2
+
+
+def test_the_status_of_a_registry_that_refuses_is_logged(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*given: Any) -> None:
+        raise HTTPError("http://registry/?token=secret", 401, "UNAUTHORIZED", Message(), None)
+
+    monkeypatch.setattr(model_store, "version_of", refuse)
+    _look(client)
+    said = [record.fields for record in caplog.records if record.message == "the registry does not answer"]  # type: ignore[attr-defined]
+    assert said == [{"role": role, "reason": "HTTPError 401"} for role in ("champion", "challenger")]
 
 
 def test_answers_go_on_while_a_version_is_swapped(registry: Registry, client: TestClient) -> None:
