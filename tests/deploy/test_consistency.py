@@ -213,7 +213,16 @@ def test_values_are_ones_that_the_settings_take_and_defaults_are_theirs() -> Non
     for values in (given, kubernetes("ConfigMap")["data"]):
         plain = {name: value for name, value in values.items() if not name.endswith("_FILE")}
         read = Settings.from_environment(NEEDED | plain)
-        for name in ("model", "alias", "challenger", "poll_seconds", "queue_size", "ab_share", "shadow", "retention_days"):
+        for name in (
+            "model",
+            "alias",
+            "challenger",
+            "poll_seconds",
+            "queue_size",
+            "ab_share",
+            "shadow",
+            "retention_days",
+        ):
             assert getattr(read, name) == getattr(SETTINGS, name), name
         assert read.host == "0.0.0.0"
     assert given["RECSYS_LAB_BUNDLE_DIR"] == kubernetes("ConfigMap")["data"]["RECSYS_LAB_BUNDLE_DIR"]

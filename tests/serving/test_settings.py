@@ -137,3 +137,22 @@ def test_a_secret_in_a_file(name: str, value: str, tmp_path: Path) -> None:
     file.write_text(" \n")
     with pytest.raises(ValueError, match=rf"{variable}_FILE is the name of an empty file"):
         Settings.from_environment(environ)
+
+
+def test_the_table_in_the_docs_has_each_setting_and_its_default() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| RECSYS_LAB_")]
+    written = [
+        (name.strip(), default.strip())
+        for names, defaults in rows
+        for name, default in zip(names.split(","), defaults.split(",") if "," in names else [defaults], strict=True)
+    ]
+    assert sorted(name for name, _ in written) == sorted(f"RECSYS_LAB_{one.name.upper()}" for one in fields(Settings))
+    found = Settings.from_environment(LEAST)
+    for name, default in written:
+        field = name.removeprefix("RECSYS_LAB_").lower()
+        if field in ("registry_uri", "bundle_dir", "database_url", "log_salt"):  # the table has words for these
+            continue
+        value = getattr(found, field)
+        number = isinstance(value, float | int) and not isinstance(value, bool)
+        assert default == (f"{value:.12g}" if number else "false" if value is False else str(value or "")), name
