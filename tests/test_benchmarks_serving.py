@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,20 +24,21 @@ def start() -> Iterator[Start]:
     """Start a server that sends the given pieces for every request; its port."""
     listeners: list[socket.socket] = []
 
-    def serve(listener: socket.socket, pieces: tuple[bytes, ...]) -> None:
-        while True:
-            try:
+    def accept(listener: socket.socket, pieces: tuple[bytes, ...]) -> None:
+        with suppress(OSError):  # the end of the test closes it
+            while True:
                 connection, _ = listener.accept()
-            except OSError:
-                return
-            while connection.recv(65536):
-                for piece in pieces:
-                    connection.sendall(piece)
+                threading.Thread(target=serve, args=(connection, pieces), daemon=True).start()
+
+    def serve(connection: socket.socket, pieces: tuple[bytes, ...]) -> None:
+        while connection.recv(65536):
+            for piece in pieces:
+                connection.sendall(piece)
 
     def begin(*pieces: bytes) -> int:
         listener = socket.create_server(("127.0.0.1", 0))
         listeners.append(listener)
-        threading.Thread(target=serve, args=(listener, pieces), daemon=True).start()
+        threading.Thread(target=accept, args=(listener, pieces), daemon=True).start()
         port: int = listener.getsockname()[1]
         return port
 

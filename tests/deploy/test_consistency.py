@@ -40,7 +40,7 @@ NEEDED = {
     "RECSYS_LAB_DATABASE_URL": "sqlite:///x.db",
 }
 SETTINGS = Settings.from_environment(NEEDED)
-FILES = [path for path in sorted(DEPLOY.rglob("*")) if path.is_file()]
+FILES = [path for path in sorted(DEPLOY.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
 
 
 def _api() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from recsys_lab import significance as sig
 p_lists = st.lists(st.floats(0, 1), min_size=1, max_size=8)
 
 
-@pytest.mark.parametrize("n_inputs", [50, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_inputs", [10, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("ours", "theirs"), [(sig.holm, "holm"), (sig.benjamini_hochberg, "fdr_bh")])
 def test_corrections_are_those_of_statsmodels(ours, theirs, n_inputs):
     rng = np.random.default_rng(0)
