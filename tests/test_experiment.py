@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from recsys_lab import evaluate, load_dataset, make_algorithm, split
 from recsys_lab.experiment import (
     ExperimentError,
     expand,
@@ -17,6 +19,7 @@ from recsys_lab.experiment import (
     sweep_id,
 )
 from recsys_lab.seeds import child_seed
+from recsys_lab.splits import STRATEGIES, windows
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 TEXT = """
@@ -241,12 +244,26 @@ def test_an_own_algorithm_beside_the_file_is_found_and_its_source_is_part_of_its
 
 def test_the_oracle_needs_generated_data_and_knows_the_protocol() -> None:
     text = TEXT.replace("[Random, Popularity]", "[Oracle]")
-    oracle = expand(experiment_from_text(text))[0]
-    assert oracle.parameters == {"moment": "last"}
-    random = expand(experiment_from_text(text.replace("temporal_user", "random")))[0]
-    assert random.parameters == {"moment": "mean"}
+    for strategy, kind in STRATEGIES.items():
+        oracle = expand(experiment_from_text(text.replace("temporal_user", strategy)))[0]
+        expected = "end" if kind.in_time else "last" if kind.needs_times else "mean"
+        assert oracle.parameters == {"moment": expected}, strategy
     with pytest.raises(ExperimentError, match="Oracle knows the truth"):
         experiment_from_text(text.replace("synthetic-small", "ml-100k"))
+
+
+@pytest.mark.parametrize("strategy", ["rolling", "temporal_global", "temporal_user", "random_user"])
+def test_no_other_moment_gives_the_oracle_a_higher_ceiling(strategy: str) -> None:
+    data = load_dataset("synthetic-small")
+    parts = windows(data, 5) if strategy == "rolling" else [split(data, strategy, test=0.2, seed=1)]
+    chosen = expand(
+        experiment_from_text(TEXT.replace("[Random, Popularity]", "[Oracle]").replace("temporal_user", strategy))
+    )[0]
+    found = {
+        moment: np.mean([evaluate(make_algorithm("Oracle", moment=moment), part).summary["ndcg@10"] for part in parts])
+        for moment in ("last", "mean", "end")
+    }
+    assert max(found, key=lambda moment: found[moment]) == chosen.parameters["moment"], found
 
 
 def test_a_rating_task_takes_rating_predictors_only() -> None:

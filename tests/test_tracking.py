@@ -14,6 +14,7 @@ import pytest
 
 from recsys_lab import tracking
 from recsys_lab.experiment import expand, load_experiment
+from recsys_lab.metrics.definitions import METRICS
 from recsys_lab.tracking import store
 from recsys_lab.trials import open_family
 
@@ -167,7 +168,9 @@ def test_the_link_sorts_by_the_primary_metric() -> None:
     )
     assert "orderByKey=metrics.%60ranking%2Fndcg_at_10%60&orderByAsc=false" in page
     assert page.count("#") == 1
-    assert tracking.page("7", "rmse", "").endswith("orderByAsc=true")
+    for name, metric in METRICS.items():
+        ascending = str(metric.better == "lower").lower()
+        assert tracking.page("7", name + ("@10" if metric.needs_cutoff else ""), "").endswith(f"orderByAsc={ascending}")
     assert tracking.run_page("1", "abc") == "#/experiments/1/runs/abc"
 
 

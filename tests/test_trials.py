@@ -51,6 +51,27 @@ def test_by_hand_nothing_is_left_behind(tmp_path: Path) -> None:
     assert work.notes["Oracle"] == [] or "score" in work.notes["Oracle"][0]
 
 
+@pytest.mark.parametrize(("metric", "rises"), [("calibration_kl@10", True), ("ndcg@10", False)])
+def test_the_best_stands_first_whichever_side_is_better(metric: str, rises: bool) -> None:
+    spec = experiment_from_text(
+        f"""
+question: Who keeps to the genres of the user?
+name: calibrated
+dataset: {{name: synthetic-small}}
+split: {{strategy: temporal_user, test: 0.2}}
+evaluation: {{primary: {metric}, metrics: [default, calibration_kl]}}
+baselines: [Random, Popularity]
+families: {{collaborative_filtering: [ItemKNN, EASE]}}
+"""
+    )
+    work = open_family(spec, family=None, log=False)
+    work.run(progress=False)
+    column = work.table()[metric]
+    assert column.notna().all()
+    assert column.is_monotonic_increasing is rises
+    assert column.is_unique
+
+
 def test_the_fitted_algorithm_is_at_hand_and_refitted_after_loading() -> None:
     first = open_family("", family="content_based", log=True)
     first.run(progress=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys_lab.checks.check import Check
-from recsys_lab.metrics.definitions import parse_metric
+from recsys_lab.metrics.definitions import lower_is_better, parse_metric
 
 if TYPE_CHECKING:
     from recsys_lab.evaluation import Evaluation
@@ -72,7 +72,7 @@ def _times_best(evaluation: Evaluation, baselines: Mapping[str, Evaluation], pri
     known = {label: value for label, value in known.items() if value > 0}
     if not known or math.isnan(own):
         return None, ""
-    if parse_metric(primary)[0].better == "lower":
+    if lower_is_better(primary):
         best = min(known, key=lambda label: known[label])
         return (known[best] / own if own > 0 else math.inf), best
     best = max(known, key=lambda label: known[label])

@@ -23,6 +23,7 @@ from recsys_lab.experiment.identity import (
 from recsys_lab.experiment.models import AlgorithmSpec, Experiment
 from recsys_lab.experiment.tuning import places
 from recsys_lab.seeds import child_seed
+from recsys_lab.splits import STRATEGIES
 from recsys_lab.tuning.space import in_words, space_of
 
 BASELINE = "baseline"
@@ -154,9 +155,10 @@ def _oracle_defaults(experiment: Experiment, name: str, split: int) -> Parameter
     """What the Oracle must know of the protocol to be the best attainable score."""
     if name != "Oracle":
         return {}
-    timed = experiment.split[split].strategy in ("temporal_global", "temporal_user", "leave_last_one_out")
+    strategy = STRATEGIES[experiment.split[split].strategy]
+    moment = "end" if strategy.in_time else "last" if strategy.tests_latest else "mean"
     threshold = experiment.evaluation.relevance_threshold
-    return {"moment": "last" if timed else "mean"} | ({} if threshold is None else {"relevance_threshold": threshold})
+    return {"moment": moment} | ({} if threshold is None else {"relevance_threshold": threshold})
 
 
 def _variants(experiment: Experiment) -> list[_Variant]:

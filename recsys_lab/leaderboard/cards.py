@@ -33,7 +33,7 @@ def with_cards(table: Table, planned: Iterable[Trial], runs: Mapping[str, Run]) 
         if run is not None and run.status == "FINISHED":
             by_label.setdefault(trial.label, []).append(run)
     algorithms = [str(run.tags.get("algorithm", "")) for group in by_label.values() for run in group]
-    task = str(table.hashes.get("task", "")) or ("rating" if table.primary.startswith(("rmse", "mae")) else "ranking")
+    task = str(table.comparison.protocol["task"])
     missing = [] if table.valid else missing_baselines(task, algorithms)
     cards = {}
     for label, row in table.frame.iterrows():

@@ -18,7 +18,7 @@ from recsys_lab.leaderboard.budgets import budget_columns, budget_notes, check_b
 from recsys_lab.leaderboard.check_notes import check_notes, is_sound, table_checks
 from recsys_lab.leaderboard.columns import NOT_RANKED, REFERENCE, Column, columns_of
 from recsys_lab.leaderboard.windows import over_windows
-from recsys_lab.metrics.definitions import parse_metric
+from recsys_lab.metrics.definitions import lower_is_better
 from recsys_lab.tuning import TuningRecord
 
 ORACLE = "Oracle"
@@ -76,7 +76,7 @@ class Table:
     @property
     def less_is_better(self) -> bool:
         """Whether a low value of the primary metric is a good one, as for rmse."""
-        return _less_is_better(self.primary)
+        return lower_is_better(self.primary)
 
     @property
     def columns(self) -> list[Column]:
@@ -175,7 +175,7 @@ def _frame(
     frame = comparison.table.drop(columns="is_baseline").astype({"rank_group": np.float64})
     frame.loc[list(apart), "verdict"] = NOT_RANKED
     references = frame.index[frame["verdict"] == REFERENCE]
-    last = frame.loc[list(apart)].sort_values("mean", ascending=_less_is_better(primary), kind="stable").index
+    last = frame.loc[list(apart)].sort_values("mean", ascending=lower_is_better(primary), kind="stable").index
     frame = frame.loc[[*references, *frame.index.difference([*references, *last], sort=False), *last]]
     nothing = ["difference", "difference_low", "difference_high", "relative_percent", "dz", "wins", "ties", "losses"]
     frame = frame.astype(dict.fromkeys(["wins", "ties", "losses"], np.float64))
@@ -195,10 +195,6 @@ def _frame(
         frame.loc[label, ["fit_s", "ms_per_user", "peak_rss_mb"]] = costs[["fit_s", "ms_per_user", "peak_rss_mb"]]
     frame.index.name = "model"
     return frame.join(comparison.details[["seed_sd", "minimum_detectable"]]).join(summaries[catalogue])
-
-
-def _less_is_better(primary: str) -> bool:
-    return parse_metric(primary)[0].better == "lower"
 
 
 def _status(label: str, comparison: Comparison, entries: Sequence[Entry], apart: bool) -> str:

@@ -228,6 +228,11 @@ def parse_metric(name: str) -> tuple[Metric, int | None]:
     return metric, int(cutoff)
 
 
+def lower_is_better(name: str) -> bool:
+    """Whether a metric ("rmse", "calibration_kl@10") is the better the lower it is. ValueError for an unknown one."""
+    return parse_metric(name)[0].better == "lower"
+
+
 def refuse_sampled(name: str) -> None:
     """Raise ValueError when ``name`` is a metric on drawn candidates: models are not compared by one."""
     if name.startswith("sampled_"):

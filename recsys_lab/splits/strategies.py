@@ -37,6 +37,11 @@ class Strategy:
     in_time: bool = False  # every row of train is earlier than every row of test
     apart: Literal["", "users", "items"] = ""  # what train and test have none of in common
 
+    @property
+    def tests_latest(self) -> bool:
+        """Whether the test rows of a user are later than the user's training rows."""
+        return self.needs_times
+
 
 _PER_USER: dict[str, Any] = {"per_user": True, "counts": "rows a user"}
 _APART: dict[str, Any] = {"apart": "users", "counts": "users"}

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
+from recsys_lab.metrics.definitions import lower_is_better
+
 TRIAL, NOTEBOOK = "trial", "notebook"  # values of the tag "kind"
 
 _GROUPS = {
@@ -69,7 +71,7 @@ def shown_metrics(means: Mapping[str, float], primary: str) -> dict[str, float]:
 def page(experiment_id: str, primary: str, base: str) -> str:
     """The address of the page that shows an experiment's trials as charts, the best first."""
     order = quote(f"metrics.`{metric_key(primary)}`", safe="")
-    ascending = "true" if primary.startswith(("rmse", "mae")) else "false"
+    ascending = str(lower_is_better(primary)).lower()
     only = quote(f"tags.kind = '{TRIAL}'", safe="")
     return (
         f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from recsys_lab.experiment import Experiment
 from recsys_lab.experiment.models import Expected
-from recsys_lab.metrics.definitions import parse_metric
+from recsys_lab.metrics.definitions import lower_is_better
 from recsys_lab.trials.work import FamilyWork, open_family
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "published"
@@ -30,8 +30,8 @@ class Checked:
             return False
         difference = self.got - self.expected.value
         if self.expected.one_sided:
-            higher_is_better = parse_metric(self.expected.metric)[0].better == "higher"
-            difference = min(difference, 0.0) if higher_is_better else max(difference, 0.0)
+            lower = lower_is_better(self.expected.metric)
+            difference = max(difference, 0.0) if lower else min(difference, 0.0)
         return abs(difference) <= self.expected.tolerance
 
     def __str__(self) -> str:

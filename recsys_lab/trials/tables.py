@@ -8,8 +8,7 @@ import pandas as pd
 
 from recsys_lab import tracking
 from recsys_lab.evaluation import Evaluation
-
-LOWER_IS_BETTER = ("rmse", "mae", "gini", "arp")
+from recsys_lab.metrics.definitions import lower_is_better
 
 
 def family_table(
@@ -33,7 +32,7 @@ def family_table(
     frame = frame.reindex(columns=list(metrics)).rename_axis("model")
     if primary not in frame.columns or frame.empty:
         return frame
-    return frame.sort_values(primary, ascending=primary.startswith(LOWER_IS_BETTER), kind="stable")
+    return frame.sort_values(primary, ascending=lower_is_better(primary), kind="stable")
 
 
 def _values(evaluation: Evaluation) -> dict[str, float]:

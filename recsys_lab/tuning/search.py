@@ -16,14 +16,14 @@ import pandas as pd
 from recsys_lab.algorithms.catalogue import make_algorithm
 from recsys_lab.algorithms.entries.entry import Space
 from recsys_lab.evaluation import evaluate
-from recsys_lab.metrics.definitions import parse_metric
+from recsys_lab.metrics.definitions import lower_is_better, parse_metric
 from recsys_lab.seeds import child_seed
 from recsys_lab.splits import Split, validation_split
 from recsys_lab.tuning.limit import TrialTimeout, time_limit
 from recsys_lab.tuning.record import TuningRecord
 from recsys_lab.tuning.sealed import SealedTestError, sealed
 from recsys_lab.tuning.space import check_space, edge_warnings, in_words, space_of
-from recsys_lab.tuning.study import Study, StudyPlan, decoded
+from recsys_lab.tuning.study import SAMPLER, Study, StudyPlan, decoded
 
 RANDOM_SHARE = 0.2  # of the trials are drawn at random, the first ones
 
@@ -91,8 +91,8 @@ def _plan(algorithm: str, space: Space, budget: Mapping[str, int], metric: str, 
     for name, low in (("n_trials", 1), ("n_random", 0), ("n_parallel", 1), ("seed", 0)):
         if budget[name] < low:
             raise ValueError(f"{name} is at least {low}; found {budget[name]}")
-    key = f"{algorithm.rpartition(':')[2]}-{_hash([identity, in_words(space), dict(budget)])}"
-    return StudyPlan(key, space, **budget, higher_is_better=parse_metric(metric)[0].better != "lower")
+    key = f"{algorithm.rpartition(':')[2]}-{_hash([identity, in_words(space), dict(budget), SAMPLER])}"
+    return StudyPlan(key, space, **budget, higher_is_better=not lower_is_better(metric))
 
 
 def _run(

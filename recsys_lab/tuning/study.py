@@ -19,6 +19,8 @@ from recsys_lab.tuning.workers import Worker
 
 MAX_DEATHS = 3  # a trial in which so many processes died (out of memory?) counts as failed
 DRAWS = 10  # so often another proposal is asked for when one was tried before
+# all that decides a proposal and has a default: defaults changed in Optuna 5.0, and with these 4.9 and 5.0 agree
+SAMPLER = {"multivariate": False, "group": False, "constant_liar": False, "n_startup_trials": 1, "n_ei_candidates": 24}
 POLL_S = 0.05
 
 
@@ -41,6 +43,7 @@ class Study:
 
     plan: StudyPlan
     file: Path | None = None
+    _agreed: str = ""  # the version of Optuna that was found to propose as the one under which the search began
 
     @cached_property
     def worker(self) -> Worker:
@@ -54,6 +57,7 @@ class Study:
         """
         while True:
             with self.worker.lock(self.plan.key):
+                self._require_the_same_optuna()
                 for trial in self._in_state("RUNNING"):
                     if self.worker.is_dead(str(trial.user_attrs.get("worker", ""))):
                         self._study.tell(trial.number, state=_optuna().trial.TrialState.FAIL)
@@ -101,6 +105,22 @@ class Study:
     def _distributions(self) -> dict[str, Any]:
         return _distributions(self.plan.space)
 
+    def _require_the_same_optuna(self) -> None:
+        """RuntimeError where the search began under a version that proposes otherwise; both are named."""
+        here = str(_optuna().__version__)
+        began = self._study.user_attrs.get("optuna")
+        if began is None:
+            self._study.set_user_attr("optuna", here)
+        elif began != here and self._agreed != here:
+            kept = self._by_place()
+            for place, trial in _done(kept).items():
+                if trial.params != _proposal(self.plan, self._distributions, place, kept):
+                    raise RuntimeError(
+                        f"search {self.plan.key} began under Optuna {began}; here is {here}, proposing otherwise at "
+                        f"place {place}. Go on with Optuna {began}, or begin again: remove {self.file}"
+                    )
+            self._agreed = here
+
     def _begin(self) -> Any:
         trial = self._study.ask(self._distributions)
         trial.set_user_attr("worker", self.worker.name)
@@ -132,7 +152,7 @@ def _proposal(plan: StudyPlan, distributions: dict[str, Any], place: int, kept: 
     if place < plan.n_random:
         sampler = optuna.samplers.RandomSampler(seed=seed)
     else:
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=1)
+        sampler = optuna.samplers.TPESampler(seed=seed, **SAMPLER)
     study = optuna.create_study(direction=_direction(plan), sampler=sampler)
     for before in range(max(place - plan.n_parallel + 1, 0)):
         if kept[before].state.name == "COMPLETE":

@@ -12,17 +12,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 
 from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.algorithms.catalogue import CATALOGUE, Range
+from recsys_lab.algorithms.entries.entry import Space
 from recsys_lab.data.datasets import load_dataset
 from recsys_lab.evaluation import evaluate
 from recsys_lab.splits import Split, split, validation_split
-from recsys_lab.tuning import SealedTest, SealedTestError, TuningRecord, check_space, sealed, space_of, tune
+from recsys_lab.tuning import SealedTest, SealedTestError, TuningRecord, check_space, sealed, space_of, study, tune
+from recsys_lab.tuning.study import StudyPlan
 
 OWN = f"{__name__}:Knob"
 
@@ -241,3 +245,39 @@ def test_a_search_needs_a_validation_part_and_a_budget(parts: Split) -> None:
     assert "alpha" not in space_of("ItemKNN", {"alpha": 1.0})
     with pytest.raises(ValueError, match="alpha has a fixed value and a place to search"):
         space_of("ItemKNN", {"alpha": 1.0}, {"alpha": Range(0.0, 1.0)})
+
+
+def test_proposals_are_those_recorded_under_optuna_4_9_and_5_0() -> None:
+    """Under its defaults the two versions propose four of four times something else."""
+    space: Space = {"turn": Range(0.1, 10.0, log=True), "n_factors": Range(1, 200), "kind": ("x", "y", "z")}
+    plan = StudyPlan("k", space, n_trials=8, n_random=2, n_parallel=1, seed=7, higher_is_better=True)
+    kept: dict[int, Any] = {}
+    for place in range(8):
+        found = study._proposal(plan, study._distributions(space), place, kept)
+        value = found["turn"] - found["n_factors"] / 100 + (found["kind"] == "y")
+        kept[place] = SimpleNamespace(state=SimpleNamespace(name="COMPLETE"), params=found, value=value)
+    turns = [trial.params["turn"] for trial in kept.values()]
+    expected = [3.7389778157, 5.0390490365, 6.2959102207, 0.1114393206, 0.4026508653, 1.0157453878, 8.8238003011]
+    assert turns == pytest.approx([*expected, 1.1772528375], rel=1e-9)
+    assert [trial.params["n_factors"] for trial in kept.values()] == [47, 14, 6, 198, 134, 84, 117, 140]
+    assert "".join(trial.params["kind"] for trial in kept.values()) == "zyyxyyxx"
+
+
+def test_a_search_under_another_optuna_goes_on_equally_or_is_refused(
+    parts: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(number: int, best: float) -> None:
+        if number == 4:
+            raise KeyboardInterrupt
+
+    search: dict[str, Any] = {"n_trials": 6, "n_random": 1, "seed": 1}
+    alone = tune(OWN, parts, SPACE, **search)
+    for file in ("equal.db", "other.db"):
+        with pytest.raises(KeyboardInterrupt):
+            tune(OWN, parts, SPACE, **search, storage=tmp_path / file, on_trial=stop)
+    here = optuna.__version__
+    monkeypatch.setattr(optuna, "__version__", "99.0.0")
+    assert values(tune(OWN, parts, SPACE, **search, storage=tmp_path / "equal.db")).equals(values(alone))
+    monkeypatch.setattr(study, "SAMPLER", {**study.SAMPLER, "n_ei_candidates": 1})  # as another version's default would
+    with pytest.raises(RuntimeError, match=rf"began under Optuna {here}; here is 99\.0\.0, .* at place \d.*other\.db"):
+        tune(OWN, parts, SPACE, **search, storage=tmp_path / "other.db")
