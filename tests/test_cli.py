@@ -147,6 +147,20 @@ def test_the_leaderboard_of_finished_trials(tmp_path: Path, capsys: pytest.Captu
     assert tracking.experiment_id("typed") is not None
 
 
+def test_a_leaderboard_by_another_metric_leaves_that_of_the_experiment(tmp_path: Path) -> None:
+    open_family(tmp_path / "typed.yaml", log=True).run(progress=False)
+    assert main(["leaderboard", "typed.yaml"]) == 0
+    folder = tmp_path / "outputs" / "typed"
+    before = {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    note = tracking.store.client().get_experiment_by_name("typed").tags["mlflow.note.content"]
+    assert main(["leaderboard", "typed.yaml", "--set", "evaluation.primary=recall@10"]) == 0
+    assert {file: (folder / file).read_bytes() for file in before} == before
+    assert tracking.store.client().get_experiment_by_name("typed").tags["mlflow.note.content"] == note
+    other = folder / "by_recall_at_10"
+    assert {file.relative_to(other) for file in other.rglob("*") if file.is_file()} == set(before)
+    assert "recall@10" in (other / "leaderboard.md").read_text()
+
+
 def test_doctor_finds_and_closes_stale_runs(capsys: pytest.CaptureFixture[str]) -> None:
     import socket
 

@@ -51,6 +51,30 @@ def _committed_files() -> list[Path]:
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
+def test_what_commands_leave_in_the_checkout_is_ignored_and_the_sources_are_not() -> None:
+    """An untracked file would make every later run one of changed code."""
+    left = ["feedback.db", "feedback.db-wal", "serving/champion/1-2/manifest.json", "tuning.db", "tuning.db-journal"]
+    left += ["mlflow.db", "outputs/x/leaderboard.html", "mlartifacts/x"]
+    sources = [path.relative_to(ROOT).as_posix() for path in _committed_files()]
+    sources += ["recsys_lab/serving/new.py", "tests/serving/new.py", "benchmarks/serving/new.py"]
+    done = subprocess.run(
+        ["git", "check-ignore", "--no-index", "--stdin"],
+        input="\n".join([*left, *sources]),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == left
+
+
+def test_extras_bring_what_something_imports() -> None:
+    for extra in PROJECT["optional-dependencies"]:
+        for requirement in [] if extra in ("dev", "all", "serve") else _wanted(extra)[len(PROJECT["dependencies"]) :]:
+            name = _requirement_name(requirement)
+            importing = re.compile(rf"^\s*(?:import|from) {name}\b", re.MULTILINE)
+            assert any(importing.search(path.read_text()) for path in (ROOT / "recsys_lab").rglob("*.py")), name
+
+
 def test_constraints_are_names_and_exact_versions_only() -> None:
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
         assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line), line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -15,8 +16,31 @@ import pytest
 from recsys_lab import tracking
 from recsys_lab.experiment import expand, load_experiment
 from recsys_lab.metrics.definitions import METRICS
-from recsys_lab.tracking import store
+from recsys_lab.tracking import environment, store
 from recsys_lab.trials import open_family
+
+
+def test_a_run_says_which_files_were_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x@x", *words], cwd=tmp_path, check=True, capture_output=True
+        )
+
+    git("init")
+    (tmp_path / "a b.py").write_text("1")
+    git("add", ".")
+    git("commit", "-m", "x")
+    monkeypatch.setattr(environment, "PACKAGE_PARENT", tmp_path)
+    clean = environment.git_tags.__wrapped__()
+    assert clean["git_dirty"] == "false"
+    assert "git_dirty_files" not in clean
+    (tmp_path / "a b.py").write_text("2")
+    for number in range(40):
+        (tmp_path / f"new{number:02}.py").touch()
+    dirty = environment.git_tags.__wrapped__()
+    assert dirty["git_dirty"] == "true"
+    assert json.loads(dirty["git_dirty_files"])[:2] == ['"a b.py"', "new00.py"]
+    assert len(json.loads(dirty["git_dirty_files"])) == 20
 
 
 @pytest.fixture(autouse=True)

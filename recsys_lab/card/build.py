@@ -36,7 +36,7 @@ class Made:
 
     run_id: str
     created: str  # ISO 8601, UTC
-    code: Mapping[str, Any]  # version, commit, dirty
+    code: Mapping[str, Any]  # version, commit, dirty, dirty_files
     environment: Mapping[str, Any]  # python, platform, cpu, threads, blas, packages, ...
 
 

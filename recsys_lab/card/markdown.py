@@ -110,7 +110,8 @@ def _made(card: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "runs", ", ".join(card["runs"])
     yield "created", card["created"]
     code = card["code"]
-    yield "code", f"{code['version']}, commit {code['commit'][:12]}{' with changes' if code['dirty'] else ''}"
+    changed = f" with changes in {', '.join(code.get('dirty_files', ()))}" if code["dirty"] else ""
+    yield "code", f"{code['version']}, commit {code['commit'][:12]}{changed}"
     for name, value in card["environment"].items():
         yield name.replace("_", " "), value
     yield "looks at the test part", card["test_looks"]

@@ -89,18 +89,28 @@ def _show_leaderboard(experiment: Experiment, run: tracking.Run | None) -> None:
     from recsys_lab.leaderboard.cards import folder_of
 
     board = build(experiment)
-    files = board.write()
+    reading = _another_reading(experiment)
+    files = board.write(tracking.home() / "outputs" / experiment.name / reading)
     print(f"\n{board.to_terminal()}")
-    tracking.describe_experiment(experiment.name, f"**{experiment.question}**\n\n{board.to_markdown(links=False)}")
+    if not reading:
+        tracking.describe_experiment(experiment.name, f"**{experiment.question}**\n\n{board.to_markdown(links=False)}")
     if run is not None:
         for file in files:
             tracking.log_file(run, file, folder_of(file))
         tracking.log(run, tags={"mlflow.note.content": board.to_markdown(links=False)[:8000]})
     print(f"Report    {os.path.relpath(files[0])}")
-    print(f"Notebooks {os.path.relpath(files[0].parent)}{os.sep}*.html")
+    print(f"Notebooks {os.path.relpath(tracking.home() / 'outputs' / experiment.name)}{os.sep}*.html")
     print(f"MLflow    {_link(experiment, 'http://127.0.0.1:5000')}")
     if tracking.tracking_uri().startswith("sqlite:") and experiment.path:
         print(f"          (start it with: make ui, or recsys-lab ui {shlex.quote(os.path.relpath(experiment.path))})")
+
+
+def _another_reading(experiment: Experiment) -> str:
+    """The folder of a leaderboard by another metric than the file's primary ("by_recall_at_10"); "" for its own."""
+    primary = experiment.evaluation.primary
+    if not experiment.path or primary == load_experiment(experiment.path).evaluation.primary:
+        return ""
+    return "by_" + tracking.metric_key(primary).rpartition("/")[2]
 
 
 def _link(experiment: Experiment, base: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import platform
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 
 import psutil
 
+MOST_DIRTY = 20  # files that are named in a run's tags
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_WAIT_POLICY")
 _NUMERICAL = (
@@ -63,11 +65,13 @@ def is_dead(tags: dict[str, str]) -> bool:
 
 @cache
 def git_tags() -> dict[str, str]:
-    """Commit and dirty flag of the checkout; "unknown" outside one."""
+    """Commit and dirty flag of the checkout, and which files were dirty; "unknown" outside one."""
     commit = _git("rev-parse", "HEAD")
     if not commit:
         return {"git_commit": "unknown", "git_dirty": "unknown"}
-    return {"git_commit": commit, "git_dirty": str(bool(_git("status", "--porcelain"))).lower()}
+    dirty = [line[2:].strip() for line in _git("status", "--porcelain").splitlines()]
+    tags = {"git_commit": commit, "git_dirty": str(bool(dirty)).lower()}
+    return tags | ({"git_dirty_files": json.dumps(dirty[:MOST_DIRTY])} if dirty else {})
 
 
 def _git(*arguments: str) -> str:

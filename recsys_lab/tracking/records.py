@@ -107,6 +107,7 @@ def _made(run: Run) -> Made:
         "version": run.tags.get("code_version", "unknown"),
         "commit": run.tags.get("git_commit", "unknown"),
         "dirty": dirty,
+        "dirty_files": json.loads(run.tags.get("git_dirty_files", "[]")),
     }
     return Made(run.run_id, created.isoformat().replace("+00:00", "Z"), code, facts())
 
