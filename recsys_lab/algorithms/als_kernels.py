@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 
 from recsys_lab.algorithms.pair_kernels import dot
+from recsys_lab.compiled import njit, prange
 from recsys_lab.data.interactions import Int64
 
 # sums may be reassociated (so that they run in vector registers), but NaN and infinity keep their meaning
@@ -29,7 +29,7 @@ def spread(loads: Any, n_parts: int = N_CHUNKS) -> Int64:
     return np.concatenate([heaviest_first[start::n_parts] for start in range(n_parts)])
 
 
-@njit(cache=True, fastmath=_FAST, parallel=True)
+@njit(fastmath=_FAST, parallel=True)
 def gram_matrix(factors: Any, n_parts: int = 16) -> Any:
     """factorsᵀ factors (n_factors, n_factors) float32, summed in parts: the same bits on any number of threads.
 
@@ -47,7 +47,7 @@ def gram_matrix(factors: Any, n_parts: int = 16) -> Any:
     return parts.sum(axis=0)
 
 
-@njit(cache=True)
+@njit()
 def _longest(indptr: Any, rows: Any) -> int:
     """The greatest number of entries of these rows."""
     longest = 0
@@ -56,7 +56,7 @@ def _longest(indptr: Any, rows: Any) -> int:
     return longest
 
 
-@njit(cache=True)
+@njit()
 def _gather(fixed: Any, indices: Any, rows: Any) -> None:
     """Copy the factors of the entries next to each other."""
     for place in range(len(indices)):
@@ -65,7 +65,7 @@ def _gather(fixed: Any, indices: Any, rows: Any) -> None:
             target[j] = source[j]
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def _add_combination(vectors: Any, shares: Any, out: Any) -> None:
     """out += Σ share · vector, four vectors at a time."""
     n, place = len(shares), 0
@@ -80,7 +80,7 @@ def _add_combination(vectors: Any, shares: Any, out: Any) -> None:
             out[j] += shares[last] * vectors[last, j]
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def _add_pulls(rows: Any, weights: Any, pulls: Any, x: Any, out: Any) -> None:
     """out += rowsᵀ (pulls − weights · (rows x)), four rows at a time."""
     n, n_factors, place = len(rows), len(x), 0
@@ -106,7 +106,7 @@ def _add_pulls(rows: Any, weights: Any, pulls: Any, x: Any, out: Any) -> None:
             out[j] += share * rows[last, j]
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def _residual(gram: Any, ridge: Any, rows: Any, weights: Any, pulls: Any, x: Any, out: Any) -> None:
     """out = rowsᵀ pulls − (gram + rowsᵀ diag(weights) rows + ridge · 1) x."""
     for j in range(len(x)):
@@ -117,7 +117,7 @@ def _residual(gram: Any, ridge: Any, rows: Any, weights: Any, pulls: Any, x: Any
     _add_pulls(rows, weights, pulls, x, out)
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def _descend(gram, ridge, rows, weights, pulls, nothing, x, vectors, n_steps):  # type: ignore[no-untyped-def]
     """Conjugate gradients on one row from its present value; ``nothing`` are pulls of 0."""
     residual, direction, product = vectors
@@ -137,7 +137,7 @@ def _descend(gram, ridge, rows, weights, pulls, nothing, x, vectors, n_steps):  
             direction[j] = residual[j] + squared / previous * direction[j]
 
 
-@njit(cache=True, fastmath=_FAST, parallel=True)
+@njit(fastmath=_FAST, parallel=True)
 def solve_rows_cg(indptr, entries, fixed, gram, ridge, order, out, n_steps):  # type: ignore[no-untyped-def]
     """Conjugate gradients on every row from its present value (Takács, Pilászy and Tikk, RecSys 2011)."""
     indices, weights, pulls = entries
@@ -160,7 +160,7 @@ def solve_rows_cg(indptr, entries, fixed, gram, ridge, order, out, n_steps):  # 
             )  # fmt: skip
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def _add_outer(rows: Any, weights: Any, first: int, system: Any) -> None:
     """system += Σ weight y yᵀ over the columns from ``first`` on, lower triangle, four rows at a time."""
     n, size, place = len(rows), len(system), 0
@@ -182,7 +182,7 @@ def _add_outer(rows: Any, weights: Any, first: int, system: Any) -> None:
                 system[i, j] += value * row[j]
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def _solve(system: Any, x: Any) -> None:
     """Solve system x = x in place by Cholesky factorisation of the lower triangle, which is overwritten."""
     n = len(system)
@@ -200,7 +200,7 @@ def _solve(system: Any, x: Any) -> None:
             x[j] -= system[i, j] * x[i]
 
 
-@njit(cache=True, fastmath=_FAST, parallel=True)
+@njit(fastmath=_FAST, parallel=True)
 def solve_rows_in_blocks(indptr, entries, fixed, gram, ridge, order, out, block_size):  # type: ignore[no-untyped-def]
     """Every row by one exact solution for each block of ``block_size`` factors in turn, the others as they are.
 

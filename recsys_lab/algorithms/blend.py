@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
-from numba import njit, prange
 from scipy import sparse
 
 from recsys_lab.algorithms.hybrid import Composite, require_served, require_share, unit_range
 from recsys_lab.algorithms.hyper_parameters import require_choice
 from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.top_k import Candidates, listable
+from recsys_lab.compiled import njit, prange
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
 Normalisation: TypeAlias = Literal["minmax", "zscore", "rank", "reciprocal_rank"]
@@ -101,7 +101,7 @@ def normalised(scores: Float32, counted: Any, normalisation: Normalisation) -> F
     return np.where(np.isfinite(scaled), scaled, lowest).astype(np.float32)
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def _ranked(scores, counted, reciprocal):  # type: ignore[no-untyped-def]
     """Places among the counted scores of each row: share of them below (half of the equal ones), or 1 / (60 + rank)."""
     n_rows, n = scores.shape

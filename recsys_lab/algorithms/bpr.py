@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
@@ -24,6 +23,7 @@ from recsys_lab.algorithms.pair_kernels import (
     users_of_rows,
     who_has_what,
 )
+from recsys_lab.compiled import njit
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 from recsys_lab.seeds import child_seed
 
@@ -81,7 +81,7 @@ def require_positive(model: Algorithm, *names: str) -> None:
         require(value > 0, f"{name} must be above 0; found {value}")
 
 
-@njit(cache=True)
+@njit()
 def _draw(row_users, indptr, indices, bits, n_items, popular, state, drawn):  # type: ignore[no-untyped-def]
     """Fill ``drawn`` (n, 3) with user, item and other item; those whose user has the other are left out. How many."""
     n_rows, kept = len(indices), 0
@@ -93,7 +93,7 @@ def _draw(row_users, indptr, indices, bits, n_items, popular, state, drawn):  # 
     return kept
 
 
-@njit(cache=True)
+@njit()
 def epoch(row_users, indptr, indices, bits, users, items, biases, rate, ridge, popular, state):  # type: ignore[no-untyped-def]
     """As many draws as there are rows; ``users``, ``items``, ``biases`` and ``state`` are changed in place."""
     rate = np.float32(rate)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
+
+from recsys_lab.compiled import njit, prange
 
 Real = TypeVar("Real", np.float32, np.float64)
 LINE = 64  # bytes of a cache line
@@ -27,7 +28,7 @@ def in_lines(vectors: NDArray[Real]) -> NDArray[Real]:
     return rows
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def sparse_product(ptr, idx, val, w_ptr, w_idx, w_val, n_columns):  # type: ignore[no-untyped-def]
     """Sparse times sparse into a dense float32 (b, n_columns); every row is summed in one order."""
     product = np.zeros((ptr.size - 1, n_columns), dtype=np.float32)
@@ -40,7 +41,7 @@ def sparse_product(ptr, idx, val, w_ptr, w_idx, w_val, n_columns):  # type: igno
     return product
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def dense_product(ptr, idx, val, weights, tile):  # type: ignore[no-untyped-def]
     """Sparse (b, m) times dense float32 (m, n) into float32 (b, n), in column tiles that stay in the cache."""
     n_rows, n = ptr.size - 1, weights.shape[1]
@@ -66,7 +67,7 @@ def dense_product(ptr, idx, val, weights, tile):  # type: ignore[no-untyped-def]
     return product
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def gram_upper(ptr, idx, val, t_ptr, t_idx, t_val, n_chunks):  # type: ignore[no-untyped-def]
     """The upper triangle of XᵀX, float32 (n, n) C order, from X by columns (ptr, idx, val) and by rows (t_...).
 
@@ -91,7 +92,7 @@ def gram_upper(ptr, idx, val, t_ptr, t_idx, t_val, n_chunks):  # type: ignore[no
     return gram
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def ease_weights(precision, diagonal, tile):  # type: ignore[no-untyped-def]
     """In place: the upper triangle of P becomes -P / diag(P) with 0 on the diagonal, both triangles filled."""
     n = precision.shape[0]

@@ -7,16 +7,16 @@ Matrices come in as the three arrays of CSR: ``ptr`` int64, ``idx`` int32, ``val
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
 
 from recsys_lab.algorithms.selection import largest_positive
 from recsys_lab.algorithms.top_k import _sift_down, _tie_hash, _worse
+from recsys_lab.compiled import njit, prange
 
 COSINE, SETS, PEARSON = 0, 1, 2
 LINE = 16  # float32 in a cache line
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _ratio(kind, dot, left, right, shrinkage, epsilon, own):  # type: ignore[no-untyped-def]
     """The similarity from its sums. A new one is one more branch here; ``left`` belongs to the row asked about."""
     if kind == SETS:
@@ -26,7 +26,7 @@ def _ratio(kind, dot, left, right, shrinkage, epsilon, own):  # type: ignore[no-
     return dot / denominator if denominator > 0.0 else 0.0
 
 
-@njit(cache=True)
+@njit()
 def _compare(entries, q_norm, columns, norms, measure, sums, touched, seen):  # type: ignore[no-untyped-def]
     """Leave the similarity of one row to every row in ``sums[0]``, which must be all 0; return how many to look at.
 
@@ -75,7 +75,7 @@ def _compare(entries, q_norm, columns, norms, measure, sums, touched, seen):  # 
     return -1 if dense else count
 
 
-@njit(cache=True)
+@njit()
 def _clear(dots, touched, count):  # type: ignore[no-untyped-def]
     if count < 0:
         dots[:] = 0.0
@@ -83,14 +83,14 @@ def _clear(dots, touched, count):  # type: ignore[no-untyped-def]
         dots[touched[t]] = 0.0
 
 
-@njit(cache=True)
+@njit()
 def _keep_largest(scores, codes, asker, places, rows, found):  # type: ignore[no-untyped-def]
     """The codes and scores of the k largest into ``rows`` and ``found`` (k,)."""
     for t in range(largest_positive(scores, codes, asker, places)):
         rows[t], found[t] = codes[places[t]], scores[places[t]]
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def nearest_rows(queries, q_norms, own, columns, norms, measure, floor, k, n_chunks):  # type: ignore[no-untyped-def]
     """The k most similar rows of each query, in no order: (b, k) int32 with -1 = none, (b, k) float32.
 
@@ -123,7 +123,7 @@ def nearest_rows(queries, q_norms, own, columns, norms, measure, floor, k, n_chu
     return rows, found
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(parallel=True, error_model="numpy")
 def nearest_in_gram(gram, left, norms, measure, k, n_chunks):  # type: ignore[no-untyped-def]
     """``nearest_rows`` of all n rows among themselves, from the upper triangle of their dot products (n, n) float32.
 
@@ -155,7 +155,7 @@ def nearest_in_gram(gram, left, norms, measure, k, n_chunks):  # type: ignore[no
     return rows, found
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def predict_pairs(groups, rows, wanted, matrix, columns, left, norms, measure, ratings, means, k, n_chunks):  # type: ignore[no-untyped-def]
     """mean_r + sum s (rating - mean of the neighbour) / sum s, over the k rows most like r that hold the column.
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
-from numba import njit, prange
 from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require, require_columns
 from recsys_lab.algorithms.hyper_parameters import require_choice
 from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.weighting import ones_like
+from recsys_lab.compiled import njit, prange
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
 Solver: TypeAlias = Literal["cd", "mu"]
@@ -122,7 +122,7 @@ class RankingNMF(Algorithm):
         }
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def _fold_in(indptr, indices, values, factors, n_rounds, l1, l2):  # type: ignore[no-untyped-def]
     """W (b, f) by multiplicative steps for the Kullback-Leibler divergence, each row from the same start.
 

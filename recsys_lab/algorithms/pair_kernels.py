@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys_lab.algorithms.base import require
+from recsys_lab.compiled import njit
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
 Bits: TypeAlias = NDArray[np.uint8]
@@ -57,7 +57,7 @@ def require_sound(*factors: Float32) -> None:
     )
 
 
-@njit(cache=True)
+@njit()
 def _mark(indptr: Any, indices: Any, n_items: int) -> Any:
     bits = np.zeros((len(indptr) - 1) * n_items // 8 + 1, dtype=np.uint8)
     for user in range(len(indptr) - 1):
@@ -67,7 +67,7 @@ def _mark(indptr: Any, indices: Any, n_items: int) -> Any:
     return bits
 
 
-@njit(cache=True)
+@njit()
 def next_random(state: Any) -> Any:
     """64 random bits: xorshift64* (Vigna, ACM TOMS 2016). ``state`` (1,) uint64 moves on."""
     x = state[0]
@@ -78,13 +78,13 @@ def next_random(state: Any) -> Any:
     return x * np.uint64(0x2545F4914F6CDD1D)
 
 
-@njit(cache=True)
+@njit()
 def below(state: Any, n: int) -> Any:
     """An integer 0 ... n - 1 from the upper 32 bits (n < 2**32; the bias is below n / 2**32)."""
     return np.int64(((next_random(state) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
 
-@njit(cache=True)
+@njit()
 def contains(items: Any, item: int) -> Any:
     """Whether the sorted ``items`` hold ``item``: a search in halves without branches to guess."""
     first, n = 0, len(items)
@@ -97,7 +97,7 @@ def contains(items: Any, item: int) -> Any:
     return items[first] == item
 
 
-@njit(cache=True)
+@njit()
 def has(bits: Any, indptr: Any, indices: Any, n_items: int, user: int, item: int) -> Any:
     """1 where the user has the item, else 0; looked up in ``bits`` of ``who_has_what``, or searched without them."""
     if len(bits) == 0:
@@ -106,7 +106,7 @@ def has(bits: Any, indptr: Any, indices: Any, n_items: int, user: int, item: int
     return np.int64((bits[bit >> 3] >> (bit & 7)) & 1)
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def dot(p: Any, q: Any) -> Any:
     """p·q."""
     total = np.float32(0)
@@ -115,7 +115,7 @@ def dot(p: Any, q: Any) -> Any:
     return total
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def difference(p: Any, q: Any, r: Any) -> Any:
     """p·(q − r)."""
     total = np.float32(0)
@@ -124,7 +124,7 @@ def difference(p: Any, q: Any, r: Any) -> Any:
     return total
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def step(p: Any, q: Any, r: Any, biases: Any, i: int, j: int, push: float, keep: float) -> None:
     """Move the user p towards the item q and away from r, whose biases are i and j, by ``push``; ``keep`` shrinks."""
     for f in range(len(p)):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
-from numba import njit, prange
 from scipy import sparse
 
 from recsys_lab.algorithms.base import require
@@ -16,6 +15,7 @@ from recsys_lab.algorithms.hyper_parameters import require_choice
 from recsys_lab.algorithms.layout import Layout
 from recsys_lab.algorithms.top_k import Candidates
 from recsys_lab.algorithms.weighting import ones_like
+from recsys_lab.compiled import njit, prange
 from recsys_lab.data.genres import genre_weights, has_genres
 from recsys_lab.data.interactions import Float32, Float64, Int32, Interactions
 from recsys_lab.data.ranked_lists import RankedLists
@@ -174,7 +174,7 @@ class Calibrated(Reranker):
         return places
 
 
-@njit(cache=True)
+@njit()
 def _most_marginal(relevance, alike, weight, places):  # type: ignore[no-untyped-def]
     """Fill ``places`` (k,) with places in ``relevance`` (n,); ``alike`` (n, n) are the similarities."""
     n = relevance.size
@@ -192,7 +192,7 @@ def _most_marginal(relevance, alike, weight, places):  # type: ignore[no-untyped
             nearest[item] = max(nearest[item], alike[chosen, item]) if rank else alike[chosen, item]
 
 
-@njit(cache=True)
+@njit()
 def _divergence(wanted, listed, total):  # type: ignore[no-untyped-def]
     """KL(wanted || .99 · listed / total + .01 · wanted); ``wanted`` (g,) sums to 1."""
     divergence = 0.0
@@ -205,7 +205,7 @@ def _divergence(wanted, listed, total):  # type: ignore[no-untyped-def]
     return divergence
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def _calibrate(items, relevance, genres, wanted, weight, places):  # type: ignore[no-untyped-def]
     """Fill ``places`` (b, k) row by row; ``wanted`` (b, g) are shares of genres, all 0 for a history without any."""
     n_rows, n = items.shape

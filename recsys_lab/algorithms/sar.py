@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
-from numba import njit, prange
 from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
@@ -15,6 +14,7 @@ from recsys_lab.algorithms.layout import Layout, Maybe
 from recsys_lab.algorithms.similarity import BLOCK_BYTES, history_parts, parts
 from recsys_lab.algorithms.sparse_rows import item_scores, largest_of_columns
 from recsys_lab.algorithms.weighting import ones_like
+from recsys_lab.compiled import njit, prange
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 
 ItemSimilarity: TypeAlias = Literal["jaccard", "lift", "cooccurrence", "cosine", "inclusion"]
@@ -102,7 +102,7 @@ def _similarity(kind: str, shared, left, right):  # type: ignore[no-untyped-def]
     return shared
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def _known(users, ptr, idx, val, a_ptr, a_idx, a_val):  # type: ignore[no-untyped-def]
     """``val`` with the affinity known from training in place of each entry whose user and item it has."""
     values = val.copy()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from recsys_lab.algorithms.top_k import _sift_down, _tie_hash
+from recsys_lab.compiled import njit
 
 
-@njit(cache=True)
+@njit()
 def _count_from(bits, least):  # type: ignore[no-untyped-def]
     count = 0
     for place in range(bits.size):
@@ -16,7 +16,7 @@ def _count_from(bits, least):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(cache=True)
+@njit()
 def largest_positive(scores, codes, asker, places):  # type: ignore[no-untyped-def]
     """Put the places of the k largest of ``scores`` (n,) float32 into ``places`` (k,); return how many there are.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
 
 from recsys_lab.algorithms.top_k import _tie_hash
+from recsys_lab.compiled import njit, prange
 
 
-@njit(cache=True)
+@njit()
 def hashes(users, items):  # type: ignore[no-untyped-def]
     """A well-mixed number (n,) uint64 of each pair (users[i], items[i])."""
     found = np.empty(users.size, dtype=np.uint64)
@@ -17,7 +17,7 @@ def hashes(users, items):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def event_weights(users, ptr, idx, k_ptr, k_idx, k_places, n_last, decay):  # type: ignore[no-untyped-def]
     """Weights (nnz,) float32 of the entries of histories (ptr, idx): decay ** p of the p-th last, each row's sum is 1.
 

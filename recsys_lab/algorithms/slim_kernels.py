@@ -7,14 +7,15 @@ scored. Each item is solved by one thread from w = 0, so results do not depend o
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+
+from recsys_lab.compiled import njit, prange
 
 MAX_SWEEPS = 20_000  # over the coordinates of one working set
 MAX_ROUNDS = 100  # of growing the working set
 FIRST = 64  # size of the first working set
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def mirror(gram):  # type: ignore[no-untyped-def]
     """Copy the upper triangle of (n, n) to the lower one, in place."""
     for row in prange(gram.shape[0]):
@@ -22,7 +23,7 @@ def mirror(gram):  # type: ignore[no-untyped-def]
             gram[row, column] = gram[column, row]
 
 
-@njit(cache=True)
+@njit()
 def _shrunk(value, l1, denominator, non_negative):  # type: ignore[no-untyped-def]
     """The best value of one coordinate."""
     if denominator <= 0.0:
@@ -34,7 +35,7 @@ def _shrunk(value, l1, denominator, non_negative):  # type: ignore[no-untyped-de
     return 0.0
 
 
-@njit(cache=True)
+@njit()
 def _descend(gram, target, weights, l1, l2, tolerance, non_negative):  # type: ignore[no-untyped-def]
     """Improve ``weights`` (a,) in place, in turn, until none moves by more than tolerance × the largest weight."""
     size = weights.size
@@ -60,7 +61,7 @@ def _descend(gram, target, weights, l1, l2, tolerance, non_negative):  # type: i
             break
 
 
-@njit(cache=True)
+@njit()
 def _violations(gram, item, places, weights, l1, l2, tolerance, non_negative):  # type: ignore[no-untyped-def]
     """How far each coordinate (n,) outside the working set would move, 0 where it is within the tolerance."""
     n = gram.shape[0]
@@ -83,7 +84,7 @@ def _violations(gram, item, places, weights, l1, l2, tolerance, non_negative):  
     return left
 
 
-@njit(cache=True)
+@njit()
 def _keep_largest(places, weights, items, values):  # type: ignore[no-untyped-def]
     """Write the entries of largest absolute weight to ``items`` and ``values`` (k,), zeros left out."""
     order = np.argsort(-np.abs(weights), kind="mergesort")
@@ -93,7 +94,7 @@ def _keep_largest(places, weights, items, values):  # type: ignore[no-untyped-de
         items[rank], values[rank] = places[order[rank]], weights[order[rank]]
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def solve_on_gram(gram, penalties, tolerance, non_negative, k, n_chunks):  # type: ignore[no-untyped-def]
     """The k largest weights of every item, all others being candidates: (n, k) int32 with -1 = none, (n, k) float32.
 
@@ -131,7 +132,7 @@ def solve_on_gram(gram, penalties, tolerance, non_negative, k, n_chunks):  # typ
     return items, values
 
 
-@njit(cache=True)
+@njit()
 def _gram_of(places, by_item, counts, starts):  # type: ignore[no-untyped-def]
     """Dot products (a, a) float64 of the items ``places``; ``counts``, ``starts`` (n_users,): scratch of zeros."""
     ptr, idx, val = by_item
@@ -170,7 +171,7 @@ def _gram_of(places, by_item, counts, starts):  # type: ignore[no-untyped-def]
     return gram
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def solve_on_candidates(by_item, n_users, candidates, penalties, tolerance, non_negative, k, n_chunks):  # type: ignore[no-untyped-def]
     """As ``solve_on_gram``, with weights only for the candidates of each item: (ptr, idx) of a CSR (n, n).
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -13,6 +12,7 @@ from recsys_lab.algorithms import kernels
 from recsys_lab.algorithms.selection import largest_positive
 from recsys_lab.algorithms.similarity import history_parts, parts, row_sums
 from recsys_lab.algorithms.weighting import ones_like
+from recsys_lab.compiled import njit, prange
 from recsys_lab.data.interactions import Float32
 
 
@@ -65,7 +65,7 @@ def item_scores(
     return product
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def _largest(ptr, idx, val, k):  # type: ignore[no-untyped-def]
     """Places (n, k) int64 of the k largest positive entries of each row, -1 where there are fewer."""
     n = ptr.size - 1

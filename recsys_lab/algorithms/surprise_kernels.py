@@ -7,12 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+
+from recsys_lab.compiled import njit, prange
 
 COSINE, MSD, PEARSON = 0, 1, 2
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def similarities(pointers, codes, values, n_x, kind, min_support, shrinkage, n_chunks):
     """All similarities (n_x, n_x) float64, symmetric, 1 on the diagonal.
 
@@ -63,7 +64,7 @@ def similarities(pointers, codes, values, n_x, kind, min_support, shrinkage, n_c
     return similarity
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _similarity(sums, kind):
     if kind == MSD:
         return 1.0 / (sums[0] / sums[5] + 1.0)
@@ -75,7 +76,7 @@ def _similarity(sums, kind):
     return sums[0] / below if below > 0.0 else 0.0
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _sift(best: Any, places: Any, root: int, size: int) -> None:
     """Restore the heap below ``root``: smallest similarity on top; of equal ones that which came last."""
     while True:
@@ -94,7 +95,7 @@ def _sift(best: Any, places: Any, root: int, size: int) -> None:
         root = child
 
 
-@njit(cache=True)
+@njit()
 def _from_neighbours(similar, start, stop, raters, values, n_neighbors, min_neighbors, best, places):
     """Weighted mean of ``values`` over the nearest raters of positive similarity; NaN when there are too few."""
     size = 0
@@ -120,7 +121,7 @@ def _from_neighbours(similar, start, stop, raters, values, n_neighbors, min_neig
     return total / weights
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def neighbour_pairs(similarity, pointers, raters, values, xs, ys, base, spread, n_neighbors, min_neighbors, needed):
     """Estimates (n,) of pairs (x, y): ``base`` of the pair + ``spread[x]`` times the neighbours' weighted mean.
 
@@ -144,7 +145,7 @@ def neighbour_pairs(similarity, pointers, raters, values, xs, ys, base, spread, 
     return out
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def neighbour_rankings(
     similarity, pointers, rated, values, order, xs, ys, mean, x_base, y_base, spread, n_neighbors, min_neighbors, needed
 ):
@@ -182,7 +183,7 @@ def neighbour_rankings(
     return out
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def slope_deviations(user_pointers, items, ratings, item_pointers, users, item_ratings, n_chunks):
     """Mean of r_ui - r_uj over the users of both items, (n_items, n_items) float32; NaN where there are none."""
     n_items = len(item_pointers) - 1
@@ -204,7 +205,7 @@ def slope_deviations(user_pointers, items, ratings, item_pointers, users, item_r
     return mean
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def slope_pairs(deviation, pointers, items, user_means, xs, ys):
     """Estimates (n,) of pairs (user, item), NaN where one is -1: the user's mean + the mean deviation."""
     out = np.full(len(xs), np.nan)

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from recsys_lab.compiled import njit
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _dot(a, b):
     """Four running sums: faster than one, and in the same order on every machine."""
     n = len(a)
@@ -24,7 +25,7 @@ def _dot(a, b):
     return (s0 + s1) + (s2 + s3)
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
+@njit(fastmath={"reassoc", "contract"})
 def _product(a, b):
     total = 0.0
     for f in range(len(a)):
@@ -32,7 +33,7 @@ def _product(a, b):
     return total
 
 
-@njit(cache=True)
+@njit()
 def factor_pairs(user_factors, item_factors, users, items):
     """Products <user factors, item factors> (n,) float64 of pairs; -1 takes the last row."""
     out = np.empty(len(users))
@@ -41,7 +42,7 @@ def factor_pairs(user_factors, item_factors, users, items):
     return out
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
+@njit(fastmath={"reassoc", "contract"})
 def _step(p, q, push, keep):
     for f in range(len(p)):
         pf, qf = p[f], q[f]
@@ -49,7 +50,7 @@ def _step(p, q, push, keep):
         q[f] = keep * qf + push * pf
 
 
-@njit(cache=True)
+@njit()
 def svd(pointers, items, ratings, mean, biased, user_factors, item_factors, n_epochs, learning_rate, regularization):
     """Changes the factors in place and returns the biases (n_users,), (n_items,). Ratings are grouped by user.
 
@@ -72,7 +73,7 @@ def svd(pointers, items, ratings, mean, biased, user_factors, item_factors, n_ep
     return user_bias, item_bias
 
 
-@njit(cache=True)
+@njit()
 def svd_pp(
     pointers, items, ratings, mean, user_factors, item_factors, implicit, n_epochs, learning_rate, regularization
 ):
@@ -108,7 +109,7 @@ def svd_pp(
     return user_bias, item_bias
 
 
-@njit(cache=True)
+@njit()
 def als_baselines(
     user_pointers, items, user_ratings, item_pointers, users, item_ratings, mean, n_epochs, user_weight, item_weight
 ):
@@ -131,7 +132,7 @@ def als_baselines(
     return user_bias, item_bias
 
 
-@njit(cache=True)
+@njit()
 def sgd_baselines(pointers, items, ratings, n_items, mean, n_epochs, learning_rate, regularization):
     """User and item biases by stochastic gradient descent; ratings are grouped by user."""
     n_users = len(pointers) - 1

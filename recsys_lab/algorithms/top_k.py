@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recsys_lab.compiled import njit, prange
 from recsys_lab.data.interactions import Bool, Float32, Int32
 from recsys_lab.data.ranked_lists import RankedLists
 
@@ -103,7 +103,7 @@ def _codes(candidates: Any, n_items: int) -> Int32:
     return codes.astype(np.int32, copy=False)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _tie_hash(seed: np.uint64, user: int, item: int) -> np.uint64:
     """A well-mixed 64-bit number (the finaliser of splitmix64, Steele, Lea and Flood, OOPSLA 2014), over both codes."""
     x = seed + np.uint64(user + 1) * np.uint64(0x9E3779B97F4A7C15)
@@ -116,12 +116,12 @@ def _tie_hash(seed: np.uint64, user: int, item: int) -> np.uint64:
     return x ^ (x >> np.uint64(31))
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _worse(score_a: float, hash_a: np.uint64, score_b: float, hash_b: np.uint64) -> bool:
     return bool(score_a < score_b or (score_a == score_b and hash_a > hash_b))
 
 
-@njit(cache=True)
+@njit()
 def _sift_down(scores: Any, hashes: Any, items: Any, root: int, size: int) -> None:
     """Restore the heap whose worst entry is on top, below ``root``."""
     while True:
@@ -138,7 +138,7 @@ def _sift_down(scores: Any, hashes: Any, items: Any, root: int, size: int) -> No
         root = child
 
 
-@njit(cache=True)
+@njit()
 def _sort_heap(scores: Any, hashes: Any, items: Any, size: int) -> None:
     """Turn the heap into a list, best first: the worst goes to the end, again and again."""
     for end in range(size - 1, 0, -1):
@@ -148,7 +148,7 @@ def _sort_heap(scores: Any, hashes: Any, items: Any, size: int) -> None:
         _sift_down(scores, hashes, items, 0, end)
 
 
-@njit(cache=True)
+@njit()
 def _largest_of_blocks(values: Any) -> Any:
     """The largest value of each ``BLOCK`` in turn, float32; +inf where one is NaN or +inf."""
     bits = values.view(np.int32)
@@ -168,7 +168,7 @@ def _largest_of_blocks(values: Any) -> Any:
     return largest
 
 
-@njit(cache=True)
+@njit()
 def _reached_by(largest: Any, k: int) -> Any:
     """The k-th largest of (n,) float32, which at least k scores reach; -inf where there are fewer."""
     if largest.size < k:
@@ -176,7 +176,7 @@ def _reached_by(largest: Any, k: int) -> Any:
     return np.partition(largest, largest.size - k)[largest.size - k]
 
 
-@njit(cache=True)
+@njit()
 def _select_row(values: Any, listed: Any, user: int, seed: np.uint64, best: Any, items: Any) -> tuple[int, bool]:
     """Fill ``best`` and ``items`` (k,); returns the first faulty item (or -1) and whether the cut splits a tie.
 
@@ -222,7 +222,7 @@ def _select_row(values: Any, listed: Any, user: int, seed: np.uint64, best: Any,
     return -1, splits_tie
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def _select(scores, k, users, out_ptr, out_items, shared, own_ptr, own_items, seed):  # type: ignore[no-untyped-def]
     """``shared`` holds each code once, rising: as many as there are items are all of them, in order."""
     n_rows, n_items = scores.shape

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 
 from recsys_lab.algorithms.base import Algorithm, require
@@ -24,6 +23,7 @@ from recsys_lab.algorithms.pair_kernels import (
     users_of_rows,
     who_has_what,
 )
+from recsys_lab.compiled import njit
 from recsys_lab.data.interactions import Float32, Int32, Interactions
 from recsys_lab.seeds import child_seed
 
@@ -84,7 +84,7 @@ def rank_losses(n_items: int) -> Float32:
     return scaled
 
 
-@njit(cache=True)
+@njit()
 def _shorten(vector: Any, max_norm: float) -> None:
     """Scale the vector back to ``max_norm`` where it is longer."""
     squared = dot(vector, vector)
@@ -94,7 +94,7 @@ def _shorten(vector: Any, max_norm: float) -> None:
             vector[f] *= scale
 
 
-@njit(cache=True)
+@njit()
 def epoch(  # type: ignore[no-untyped-def]
     row_users, indptr, indices, bits, users, items, biases, losses, rate, ridge, max_norm, max_trials, state
 ):

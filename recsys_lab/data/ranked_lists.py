@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from recsys_lab.compiled import njit
 from recsys_lab.data.interactions import Bool, Float32, Int32, Int64
 
 SHORT = 128  # k up to which every item of a list is compared with every other
@@ -97,7 +97,7 @@ class RankedLists:
         return f"RankedLists({len(self):,} users, k = {self.k})"
 
 
-@njit(cache=True)
+@njit()
 def _sound(items: Any, scores: Any) -> bool:
     """Whether items (n, k) are codes, different in a row, fills at its end, and scores finite and never rising."""
     n, k = items.shape

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 
 from recsys_lab.algorithms.top_k import top_k
+from recsys_lab.compiled import njit
 from recsys_lab.data.interactions import Float32, Float64, Int32
 from recsys_lab.data.ranked_lists import RankedLists
 from recsys_lab.evaluation.protocol import RankingProtocol
@@ -162,7 +162,7 @@ def _scores(algorithm: Algorithm, batch: _Batch, exclude_seen: bool) -> Float32:
     return scores
 
 
-@njit(cache=True)
+@njit()
 def _relevant_last(scores, starts, relevant, own_starts, candidates):  # type: ignore[no-untyped-def]
     """Places as scores: whole numbers, exact in float32, odd for what is not relevant and so before its equals.
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 
+from recsys_lab.compiled import njit
 from recsys_lab.data.interactions import Float64, Int32, Int64, Interactions
 
 
@@ -78,7 +78,7 @@ def find_in_rows(items: Int32, users: Int32, matrix: sparse.csr_matrix) -> Any:
     return _find(items, first, last, matrix.indices.astype(np.int32, copy=False)) >= 0
 
 
-@njit(cache=True)
+@njit()
 def _find(items, first, last, sorted_items):  # type: ignore[no-untyped-def]
     n, k = items.shape
     positions = np.full((n, k), -1, dtype=np.int64)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 
+from recsys_lab.compiled import njit
 from recsys_lab.data.interactions import Float64, Int32, Int64
 from recsys_lab.metrics.ratios import ratio
 from recsys_lab.seeds import child_rng
@@ -46,7 +46,7 @@ def intra_list_diversity_jaccard(items: Int32, item_features: sparse.csr_matrix)
     return np.asarray(_jaccard(items, features.indptr.astype(np.int64), features.indices.astype(np.int32)))
 
 
-@njit(cache=True)
+@njit()
 def _jaccard(items, starts, features):  # type: ignore[no-untyped-def]
     n, k = items.shape
     result = np.full(n, np.nan)

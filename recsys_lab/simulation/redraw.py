@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import njit
 
+from recsys_lab.compiled import njit
 from recsys_lab.data.interactions import Bool, Float64, Int32, Int64, Interactions
 from recsys_lab.data.synthetic import Truth
 from recsys_lab.splits import Split
@@ -72,7 +72,7 @@ def _pairs(data: Interactions) -> Int64:
     return pairs
 
 
-@njit(cache=True)
+@njit()
 def _sweep(begins, items, visits, hidden, weights, sums, n_sweeps, rng):  # type: ignore[no-untyped-def]
     """Draw every hidden item anew ``n_sweeps`` times, in place."""
     n_items = weights.shape[1]
@@ -95,7 +95,7 @@ def _sweep(begins, items, visits, hidden, weights, sums, n_sweeps, rng):  # type
                         _step(row, first, last, old, new, items, visits, weights, left, taken, rng)
 
 
-@njit(cache=True)
+@njit()
 def _propose(sums, taken, old, rng):  # type: ignore[no-untyped-def]
     """An item by its weight among those that no other row has; the present one is among them."""
     for _ in range(10_000):
@@ -105,7 +105,7 @@ def _propose(sums, taken, old, rng):  # type: ignore[no-untyped-def]
     return old
 
 
-@njit(cache=True)
+@njit()
 def _step(row, first, last, old, new, items, visits, weights, left, taken, rng):  # type: ignore[no-untyped-def]
     ratio = 1.0
     for later in range(row + 1, last):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 
+from recsys_lab.compiled import njit, prange
 from recsys_lab.data.interactions import Float32, Int32, Int64
 from recsys_lab.data.synthetic.truth import EDGES, MEAN_LIKING, START, Truth
 from recsys_lab.seeds import child_seed
@@ -45,7 +45,7 @@ def draw_rows(truth: Truth) -> tuple[Int32, Int32, Float32, Int64]:
     return users, items, ratings, seconds + START
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _uniform(key: Any, counter: Any) -> float:
     """A number in (0, 1): the finaliser of splitmix64 (Steele, Lea and Flood, OOPSLA 2014)."""
     x = key + (np.uint64(counter) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
@@ -55,7 +55,7 @@ def _uniform(key: Any, counter: Any) -> float:
     return (np.float64(x >> np.uint64(11)) + 0.5) * 2.0**-53
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _key(seed: Any, purpose: int, number: int) -> Any:
     """A stream of its own for every purpose and number."""
     x = (seed + np.uint64(purpose) * np.uint64(0xD1B54A32D192ED03)) ^ (
@@ -66,14 +66,14 @@ def _key(seed: Any, purpose: int, number: int) -> Any:
     return x ^ (x >> np.uint64(32))
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _normal(key: Any, counter: int) -> float:
     """A standard normal number (Box and Muller, 1958)."""
     radius = np.sqrt(-2.0 * np.log(_uniform(key, 2 * counter)))
     return float(radius * np.cos(2.0 * np.pi * _uniform(key, 2 * counter + 1)))
 
 
-@njit(cache=True)
+@njit()
 def _choose(weights: Any, taken: Any, key: Any, chosen: Any) -> None:
     """Fill ``chosen`` with items drawn one by one without replacement in proportion to their weights; mark them taken.
 
@@ -114,7 +114,7 @@ def _choose(weights: Any, taken: Any, key: Any, chosen: Any) -> None:
     taken[chosen] = True
 
 
-@njit(cache=True, parallel=True)
+@njit(parallel=True)
 def _draw_users(numbers, users, catalogue, visits, begins, edges, items, ratings, seconds):  # type: ignore[no-untyped-def]
     seed, taste, liking, mean_liking = numbers
     user_bias, user_noise, mainstream, tastes, taste_drift = users
