@@ -74,6 +74,8 @@ class Around:
         try:
             if not self.key and self.hosts and not all(_is_ours(one, self.hosts) for one in _hosts(scope)):
                 await _refuse(answer, 421, _FOREIGN, request_id)
+            elif guarded and not self.key and headers.get(b"sec-fetch-site", b"none") not in _OWN_PAGES:
+                await _refuse(answer, 403, _CROSS_SITE, request_id)
             elif guarded and self.key and not _has_key(headers, self.key):
                 await _refuse(answer, 401, "give the key as X-API-Key, or as Authorization: Bearer", request_id)
             elif _too_long(headers):
@@ -96,6 +98,8 @@ class Around:
 
 
 _FOREIGN = "the Host header has a foreign name; expected localhost, an IP address or a name in RECSYS_LAB_HOSTS"
+_OWN_PAGES = (b"same-origin", b"none")  # none: a person typed the address; other programs send no such header
+_CROSS_SITE = "a page of another site asks; without a key only the service's own page may"
 _LIMIT = f"the body is larger than {MAX_BODY:,} bytes; send less at a time"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -78,6 +79,8 @@ def serve(settings: Settings, *, open_page: bool = False) -> int:
     server = DrainingServer(
         config, settings.drain_seconds, app.state.service.drain, lambda drain: leave_after(drain, app.state.end, code)
     )
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # a terminal that is closed ends the replica as SIGTERM does
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     with suppress(KeyboardInterrupt):
         server.run()
     app.state.end()  # a second Ctrl-C ends the server without the app

@@ -71,19 +71,20 @@ def _send(base: str, n: int) -> None:
             assert answer.status == 202
 
 
-def _ended(process: subprocess.Popen[str]) -> list[dict[str, object]]:
+def _ended(process: subprocess.Popen[str], by: signal.Signals = signal.SIGTERM) -> list[dict[str, object]]:
     """What it logged."""
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(by)
     printed, _ = process.communicate(timeout=60)
     return [json.loads(line) for line in printed.splitlines()]
 
 
 @pytest.mark.cli
-def test_a_process_from_start_to_end(registry: Registry, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP])  # SIGHUP: its terminal is closed
+def test_a_process_from_start_to_end(registry: Registry, tmp_path: Path, by: signal.Signals) -> None:
     with _serving(registry, tmp_path / "bundles", tmp_path / "feedback.db") as (process, base):
         assert _get(f"{base}/v1/users/{bundle_of().user_ids[3]}/recommendations")["source"] == "model"
         _send(base, 900)
-        lines = _ended(process)
+        lines = _ended(process, by)
     assert process.returncode == 0, lines
     assert lines[-1]["message"] == "stopped"
     assert len(stored(tmp_path)) == 900

@@ -25,7 +25,7 @@ from recsys_lab.serving.recommender import Recommender
 from recsys_lab.serving.reload import Watcher
 from recsys_lab.serving.settings import Settings
 from recsys_lab.serving.storage import Database, event_row
-from tests.serving.apps import Registry, Start, app_of, bundle_of, settings_in, trial_of, wait_until
+from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, settings_in, trial_of, wait_until
 from tests.serving.processes import served
 from tests.serving.test_settings import LEAST
 
@@ -96,6 +96,21 @@ def test_a_foreign_name_is_not_answered_without_a_key(registry: Registry, start:
         assert "RECSYS_LAB_HOSTS" in got.json()["detail"]
     for host in OURS:
         assert client.get(path, headers={"host": host}).status_code == (404 if path == "/nothing" else 200), host
+
+
+def test_a_page_of_another_site_is_not_answered_without_a_key(
+    client: TestClient, registry: Registry, start: Start
+) -> None:
+    """It cannot read the answer, and a list that it asks for would be noted as one that somebody saw."""
+    for site in ("cross-site", "same-site", "anything"):  # same-site: another port of this machine
+        got = client.get(LIST, headers={"sec-fetch-site": site})
+        assert (got.status_code, got.json()["title"]) == (403, "Forbidden"), site
+    for site in ("same-origin", "none"):
+        assert client.get(LIST, headers={"sec-fetch-site": site}).status_code == 200, site
+    wait_until(lambda: metric(client, 'feedback_written_total{kind="impression"}') == 2)
+    assert client.get("/", headers={"sec-fetch-site": "cross-site"}).status_code == 200, "a link may lead here"
+    keyed = start(api_key="key")
+    assert keyed.get(LIST, headers={"sec-fetch-site": "cross-site", "x-api-key": "key"}).status_code == 200
 
 
 @pytest.mark.cli
