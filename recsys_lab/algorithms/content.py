@@ -88,7 +88,10 @@ class UserProfile(Algorithm):
     item; a user whose ratings are all equal keeps them as they are. Needs item features.
     """
 
-    stored: ClassVar[Layout] = {"features_": "csr float32 items features", "feature_names_": Several("text")}
+    stored: ClassVar[Layout] = {
+        "features_": "csr float32 items features",
+        "feature_names_": Several("text", n="features"),
+    }
 
     serves_new_users: ClassVar[bool] = True
 

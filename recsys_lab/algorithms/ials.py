@@ -30,7 +30,10 @@ class IALS(Algorithm):
     factors are kept.
     """
 
-    stored: ClassVar[Layout] = {"item_factors_": "float32 items f", "item_gram_": "float32 f f"}
+    stored: ClassVar[Layout] = {
+        "item_factors_": "float32 items n_factors",
+        "item_gram_": "float32 n_factors n_factors",
+    }
 
     n_factors: int = 64
     n_epochs: int = 16  # one epoch solves all users, then all items

@@ -6,9 +6,11 @@ is a closed list: the algorithms, and the parts that their layouts name.
     stored: ClassVar[Layout] = {"weights_": "csr float32 items items", "space_": Part(Vectors, n="items", m="users")}
 
 A value is described by words: its kind, and the sizes of its axes. A size is a name (``items``, ``items+1``), a number,
-or ``*`` for any; the same name is the same number all through a layout. ``users`` and ``items`` are those of the model.
+or ``*`` for any; the same name is the same number all through a layout. ``users`` and ``items`` are those of the model,
+and a hyper-parameter that is a whole number is a size by its name (``n_factors``).
 
     number           a finite float or a whole number          flag, text, plain    a bool, a str, nested plain values
+    count            a whole number from 1 on                  size a               the number of a
     float32 a b      an array of that dtype; "nan" at the end where NaN has a meaning; no shape: a NumPy scalar
     csr float32 a b  a sparse matrix of that dtype             ids a                external ids: whole numbers or texts
     codes a b c      int32 of -1 ... a - 1, shape (b, c)       pointers a n         int64 (a + 1,), rising from 0 to n
@@ -24,6 +26,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
+LARGEST = 1e30  # of a number that is learned
+LONGEST = 10_000  # characters of a text
 
 
 class Part:
@@ -101,9 +105,9 @@ def require_array(place: str, found: Array, words: list[str], sizes: Sizes) -> N
 
 
 def require_finite(place: str, found: Array, *, may_be_nan: bool = False) -> None:
-    """ValueError for an infinite number, and for NaN unless it has a meaning."""
-    if found.dtype.kind == "f" and not (np.isfinite(found) | (may_be_nan & np.isnan(found))).all():
-        raise ValueError(f"{place} has numbers that are not finite")
+    """ValueError for an infinite number, one that becomes infinite in scores (float32), and NaN without a meaning."""
+    if found.dtype.kind == "f" and not ((np.abs(found) <= LARGEST) | (may_be_nan & np.isnan(found))).all():
+        raise ValueError(f"{place} has numbers that are not finite, or beyond {LARGEST:g}")
 
 
 def require_codes(place: str, found: Array, words: list[str], sizes: Sizes) -> None:

@@ -68,7 +68,7 @@ class Reranker(Composite):
         tie_seed: int = 0,
     ) -> RankedLists:
         """The k best items in the new order; the scores are 1 / rank. Arguments as of ``Algorithm.recommend``."""
-        n = max(k, self.n_candidates)
+        n = max(k, min(self.n_candidates, histories.shape[1]))
         pool = self.parts_[0].recommend(users, histories, n, candidates, exclude_seen=exclude_seen, tie_seed=tie_seed)
         listed = pool.items >= 0
         relevance = np.where(listed, unit_range(pool.scores, listed), 0.0).astype(np.float64)

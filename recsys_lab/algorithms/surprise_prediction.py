@@ -138,8 +138,8 @@ class Neighbours:
             "x_base": f"float64 {x}+1 nan",
             "y_base": f"float64 {y}+1 nan",
             "spread": f"float64 {x}+1",
-            "n_neighbors": "number",
-            "min_neighbors": "number",
+            "n_neighbors": "count",
+            "min_neighbors": "count",
             "needed": "flag",
             "inner_users": "codes u users+1",
             "inner_items": "codes j items+1",
@@ -245,7 +245,7 @@ class Slopes:
 class Normal:
     """A draw from a normal distribution for each pair, fixed by the seed and the two codes."""
 
-    stored: ClassVar[Layout] = {"mean": "number", "deviation": "number", "seed": "number", "n_items": "number"}
+    stored: ClassVar[Layout] = {"mean": "number", "deviation": "number", "seed": "number", "n_items": "size items"}
 
     mean: float
     deviation: float

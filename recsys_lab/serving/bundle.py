@@ -137,6 +137,7 @@ def read_manifest(text: bytes, place: str) -> dict[str, Any]:
     """The manifest in ``text``. ValueError, naming the ``place``, unless it is one of this format."""
     try:
         manifest = json.loads(text)
+        json.dumps(manifest, ensure_ascii=False).encode()  # half of a surrogate pair would be in no answer
         if manifest["format"] != FORMAT:
             raise ValueError(f"{place} is a bundle of format {manifest['format']}; this version reads {FORMAT}")
         files = {name: (one["bytes"], one["sha256"]) for name, one in manifest["files"].items()}
@@ -145,7 +146,7 @@ def read_manifest(text: bytes, place: str) -> dict[str, Any]:
         )
         about = (manifest["algorithm"], manifest["folds_in"], manifest["trial"])
         sound = sound and [type(one) for one in about] == [str, bool, list]
-    except (KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError, UnicodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{place} has no manifest of a bundle: {type(error).__name__}: {error}") from error
     if not sound:
         raise ValueError(f"{place} has a manifest without the size and hash of {', '.join(FILES)}, or of other types")
@@ -166,6 +167,9 @@ def load_bundle(folder: Path, *, own_modules: Collection[str] = ()) -> tuple[Bun
             )
     bundle = load_state(folder / STATE, Bundle, own_modules=own_modules)
     bundle.require_sound()
+    if manifest["algorithm"] != type(bundle.algorithm).__name__:
+        wrong = f"{manifest['algorithm'][:50]!r}, its model is {type(bundle.algorithm).__name__}"
+        raise ValueError(f"{folder}: the manifest names the algorithm {wrong}")
     if manifest["folds_in"] != bundle.algorithm.serves_new_users:
         raise ValueError(f"{folder}: the manifest says folds_in {manifest['folds_in']}, its model does not")
     return bundle, manifest

@@ -7,6 +7,7 @@ import random
 import shutil
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from recsys_lab.serving import model_store
 from recsys_lab.serving.copies import Copies
@@ -20,10 +21,12 @@ from recsys_lab.serving.settings import Settings
 class Watcher:
     """Keeps ``models`` what the registry says. ``check`` is one look; ``start`` looks again and again in a thread.
 
-    ``after_loading`` is called by that thread when another model answers.
+    ``rehearse`` gets the folder of a new version before this process loads it, and raises what is wrong with it;
+    ``after_loading`` is called by the thread when another model answers.
     """
 
     def __init__(self, settings: Settings, models: Models) -> None:
+        self.rehearse: Callable[[Path, tuple[str, ...]], None] = lambda folder, own_modules: None
         self.after_loading: Callable[[], None] = lambda: None
         self.settings, self.models, self.monitoring = settings, models, models.monitoring
         self.copies = Copies(settings.bundle_dir)
@@ -84,9 +87,20 @@ class Watcher:
             elif now is not None and _same(version, now.version):
                 self.models.set_stale(role, False)
             else:
-                self._load(role, version)
+                if now is None:  # while the new version is fetched and tried, or in its stead
+                    self._load_copy(role, wanted)
+                if not self._answers(role, version):
+                    self._load(role, version)
         if self.models.of(role) is None:
             self._load_copy(role, wanted)
+
+    def _answers(self, role: Role, version: Version) -> bool:
+        """Whether ``version`` is what answers already, from its copy on this disk."""
+        now = self.models.of(role)
+        if now is None or not _same(version, now.version):
+            return False
+        self.models.set_stale(role, False)
+        return True
 
     def _load(self, role: Role, version: Version) -> None:
         """Fetch, load beside the one that answers, try, swap."""
@@ -94,6 +108,7 @@ class Watcher:
         place = self.copies.place(role, version)
         try:
             model_store.fetch_bundle(settings.registry_uri, version, place, settings.max_bundle_bytes)
+            self.rehearse(place, settings.own_modules)
             loaded = open_model(role, version, place, settings.own_modules)
         except Exception as error:
             broken = place.is_dir() or isinstance(error, ValueError)

@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from recsys_lab.serving.logs import log, set_up
 from recsys_lab.serving.memory import give_back
+from recsys_lab.serving.rehearsal import rehearse
 from recsys_lab.serving.settings import READY, Settings
 
 KEEP_ALIVE = 75  # seconds that an idle connection stays open: longer than proxies keep theirs, so that they close first
@@ -54,7 +55,7 @@ def serve(settings: Settings, *, open_page: bool = False) -> int:
     if settings.kernels and (writable := os.environ.get("NUMBA_CACHE_DIR")):
         shutil.copytree(settings.kernels, writable, dirs_exist_ok=True)  # Numba does not read where it cannot write
     app = create_app(settings)
-    app.state.watcher.after_loading = give_back
+    app.state.watcher.rehearse, app.state.watcher.after_loading = rehearse, give_back
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -364,7 +364,22 @@ def test_a_version_that_is_none_is_named(server: Server, changes: dict[str, Any]
 
 
 def test_other_sources_are_fetched_by_mlflow_in_a_process_of_its_own(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"client cannot fetch nowhere:/model; it says: .*nowhere"):
-        fetch_bundle(server.url, _version("nowhere:/model"), tmp_path / "copy")
+    with pytest.raises(OSError, match=r"client cannot fetch dbfs:/model; it says: .*\w"):
+        fetch_bundle(server.url, _version("dbfs:/model"), tmp_path / "copy")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("start", ["mlflow-artifacts://", "http://", "https://", "ftp://", "MLFLOW-ARTIFACTS://u:p@"])
+def test_a_source_at_another_host_is_not_asked(server: Server, tmp_path: Path, start: str) -> None:
+    """It would get the password of this replica at the registry."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(0.2)
+        place = f"{start}127.0.0.1:{other.getsockname()[1]}/0/r"
+        with pytest.raises(ValueError, match="expected mlflow-artifacts:/path of the registry's own server"):
+            fetch_bundle(server.url, _version(place), tmp_path / "copy")
+        with pytest.raises(TimeoutError):
+            other.accept()
+
+
+def test_a_source_at_another_server_has_no_path() -> None:
     assert rest.path_of("mlflow-artifacts://other:5000/0/r") is None

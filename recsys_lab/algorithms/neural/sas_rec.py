@@ -90,18 +90,16 @@ class _SASRecScorer(Scorer):
     stored: ClassVar[Layout] = {
         "network": Part(SASRecNetwork),
         "sequences": Part(Sequences, users="users", items="items"),
-        "max_length": "number",
         "reads_all": "flag",
     }
 
     network: SASRecNetwork
     sequences: Sequences
-    max_length: int
     reads_all: bool
 
     def __call__(self, users: Int32, histories: sparse.csr_matrix) -> Float32:
         network = self.network
-        rows = last_of_each(self.sequences.order(users, histories), self.max_length)
+        rows = last_of_each(self.sequences.order(users, histories), len(network.positions.weight))
         scores = np.empty(histories.shape, dtype=np.float32)
         for start in range(0, len(users), BLOCK):
             sequences = torch.from_numpy(rows[start : start + BLOCK])
@@ -157,7 +155,7 @@ class _SASRecLearner(Learner):
 
     def scorer(self) -> Scorer:
         network = copy.deepcopy(self.network).cpu().eval()
-        return _SASRecScorer(network, self.sequences, self.model.max_length, self.model.reads_all)
+        return _SASRecScorer(network, self.sequences, self.model.reads_all)
 
     def _loss(self, states: Tensor, wanted: Tensor, others: Tensor) -> Tensor:
         """Cross entropy of the wanted item against the others, (m, width) states and (m,) items."""

@@ -1,4 +1,4 @@
-"""The arrays of a stored tree: an npz that is read without pickles and never takes more memory than the file has bytes.
+"""The arrays of a stored tree: an npz read without pickles, never taking more memory than the file has bytes.
 
 ``np.load`` inflates what is compressed and allocates what a header claims; both are the word of whoever wrote the file.
 """
@@ -26,6 +26,7 @@ class Arrays:
         packed = [one.filename for one in members if one.compress_type or one.file_size != one.compress_size]
         if packed or sum(one.file_size for one in members) > path.stat().st_size:
             raise ValueError(f"{path.name} is compressed, or its members overlap: {packed[:3]}; expected plain arrays")
+        self._read: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -34,7 +35,13 @@ class Arrays:
         self._file.close()
 
     def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
-        """The array called ``name``. KeyError where there is none, ValueError for one that is not what it claims."""
+        """The array called ``name``, once. KeyError where there is none, ValueError for one that is not what it claims.
+
+        An array that is mentioned a thousand times would take the memory of a thousand.
+        """
+        if name in self._read:
+            raise ValueError(f"{name} is mentioned twice; expected each array once")
+        self._read.add(name)
         member = self._file.getinfo(f"{name}.npy")
         with self._file.open(member) as stream:
             version = np.lib.format.read_magic(stream)

@@ -14,12 +14,13 @@ from scipy import sparse
 from recsys_lab.algorithms import layout
 from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.algorithms.catalogue import CATALOGUE, make_algorithm
-from recsys_lab.algorithms.layout import Layout, Maybe, Part, Several, Sizes, Spec, layout_of
+from recsys_lab.algorithms.layout import LONGEST, Layout, Maybe, Part, Several, Sizes, Spec, layout_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Node = Any  # what JSON holds
+MOST_EMPTY = 1_000_000  # rows or columns of a sparse matrix beyond those that its numbers could fill
 
 
 class Stored(Protocol):
@@ -149,18 +150,21 @@ def read_algorithm(node: Node, source: Source, sizes: Sizes | None = None, place
     """A fitted algorithm of the catalogue, or of a module that may be imported."""
     node = _dict(node, "algorithm", {"name", "parameters", "learned"}, place)
     name, nodes = str(node["name"]), node["learned"]
-    parameters = {key: read_own(one, source, f"{name}.{key}") for key, one in node["parameters"].items()}
-    if name not in CATALOGUE:
-        kind = source.own_class(name, lambda found: issubclass(found, Algorithm), "an algorithm")
-        found: Algorithm = kind(**parameters)
-    else:
-        found = make_algorithm(name, **parameters)
+    own = name not in CATALOGUE
+    kind = source.own_class(name, lambda found: issubclass(found, Algorithm), "an algorithm") if own else None
+    if not own:
+        _require_keys(name, node["parameters"], make_algorithm(name).get_params(deep=False))
+    read_parameter = read_own if own else _read_plain
+    parameters = {key: read_parameter(one, source, f"{name}.{key}") for key, one in node["parameters"].items()}
+    found: Algorithm = make_algorithm(name, **parameters) if kind is None else kind(**parameters)
     _require_keys(name, parameters, found.get_params(deep=False))
     stored = layout_of(type(found), parameters)
     if stored is None and name in CATALOGUE:
         raise ValueError(f"{name} is not stored; it declares no layout")
     if stored is not None:
-        learned = _fields(nodes, stored, sizes or Sizes(), source, name)
+        sizes = sizes or Sizes()
+        sizes.known |= {key: one for key, one in parameters.items() if type(one) is int and key not in sizes.known}
+        learned = _fields(nodes, stored, sizes, source, name)
     else:
         taken = sorted(key for key in nodes if hasattr(type(found), key) or not key.isidentifier())
         if taken:
@@ -197,8 +201,12 @@ def _own_array(node: Node, source: Source, place: str) -> Any:
 def _labels(node: Node, source: Source, place: str) -> Any:
     """The values of an index or of a column; unlike in what a model computes with, NaN is a missing one."""
     if isinstance(node, dict) and node.get("is") == "array":
-        return source.arrays[_dict(node, "array", {"array"}, place)["array"]]
-    return read_own(node, source, place)
+        found = source.arrays[_dict(node, "array", {"array"}, place)["array"]]
+    else:
+        found = read_own(node, source, place)
+    if not isinstance(found, list | np.ndarray) or np.ndim(found) != 1:  # one value would be repeated for every row
+        raise ValueError(f"{place} is a {type(found).__name__}, expected a column of values")
+    return found
 
 
 def _checked(check: Callable[..., None]) -> Callable[..., Any]:
@@ -230,6 +238,13 @@ def _matrix(node: dict[str, Any], source: Source, place: str) -> Any:
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from error
     layout.require_finite(place, found.data)
+    if max(found.shape) > MOST_EMPTY + len(pointers) + found.nnz:  # a vector of this length is made for every user
+        raise ValueError(f"{place} has the shape {found.shape} and {found.nnz} numbers; expected no such emptiness")
+    if not found.has_canonical_format:
+        found = found.copy()
+        found.sort_indices()
+        if not found.has_canonical_format:
+            raise ValueError(f"{place} has two numbers at one place")
     return found
 
 
@@ -242,7 +257,16 @@ def _ids(node: Node, words: list[str], sizes: Sizes, source: Source, place: str)
         sizes.require(place, found.shape, words[1:])
     if not isinstance(found, list | np.ndarray) or not all(type(one) in (int, str) for one in _listed(found)):
         raise ValueError(f"{place} are not ids, expected whole numbers or texts")
+    for one in _listed(found):
+        if isinstance(one, str):
+            _require_text(one, place)
     return found
+
+
+def _require_text(text: str, place: str) -> None:
+    """ValueError for what no answer can hold: half of a surrogate pair, or a text without end."""
+    if len(text) > LONGEST or any("\ud800" <= sign <= "\udfff" for sign in ("" if text.isascii() else text)):
+        raise ValueError(f"{place} is {text[:50]!r}, expected UTF-8 of at most {LONGEST:,} characters")
 
 
 def _listed(values: Any) -> list[Any]:
@@ -256,15 +280,43 @@ def _typed(expected: type | tuple[type, ...], words: str) -> Callable[..., Any]:
         finite = not isinstance(found, float) or np.isfinite(found)
         if not isinstance(found, expected) or (isinstance(found, bool) != (expected is bool)) or not finite:
             raise ValueError(f"{place} is {str(found)[:50]!r}, expected {words}")
+        if isinstance(found, str):
+            _require_text(found, place)
         return found
 
     return reader
 
 
+def _size(node: Node, words: list[str], sizes: Sizes, source: Source, place: str) -> int:
+    found = _count(node, words, sizes, source, place)
+    sizes.require(place, (found,), words[1:])
+    return found
+
+
+def _count(node: Node, _: list[str], sizes: Sizes, source: Source, place: str) -> int:
+    if type(node) is not int or node < 1:
+        raise ValueError(f"{place} is {str(node)[:50]!r}, expected a whole number from 1 on")
+    return node
+
+
 def _plain(node: Node, _: list[str], sizes: Sizes, source: Source, place: str) -> Any:
-    if isinstance(node, dict) and node.get("is") not in ("float", "list", "tuple", "mapping"):
-        raise ValueError(f"{place} is a {node.get('is')!r}, expected a plain value")
-    return read_own(node, source, place)
+    return _read_plain(node, source, place)
+
+
+def _read_plain(node: Node, source: Source, place: str) -> Any:
+    """A plain value, and lists, tuples and mappings of such."""
+    kind = node.get("is") if isinstance(node, dict) else None
+    if kind in ("list", "tuple", "mapping"):
+        values = node.get("values", node.get("pairs"))
+        for one in values if isinstance(values, list) else ():
+            for inner in one if kind == "mapping" and isinstance(one, list) else [one]:
+                _read_plain(inner, source, place)
+    elif isinstance(node, dict) and kind != "float":
+        raise ValueError(f"{place} is a {str(kind)[:50]!r}, expected a plain value")
+    found = read_own(node, source, place)
+    if isinstance(found, str):
+        _require_text(found, place)
+    return found
 
 
 def _described_algorithm(node: Node, _: list[str], sizes: Sizes, source: Source, place: str) -> Algorithm:
@@ -340,6 +392,8 @@ KEYS: dict[str, type] = {
 DESCRIBED: dict[str, Callable[[Node, list[str], Sizes, Source, str], Any]] = {
     "plain": _plain,
     "number": _typed((int, float), "a number"),
+    "count": _count,
+    "size": _size,
     "flag": _typed(bool, "true or false"),
     "text": _typed(str, "a text"),
     "ids": _ids,

@@ -73,7 +73,9 @@ def download(uri: str, source: str, folder: str, most: int | str) -> None:
     require_size(source, sum(one.file_size or 0 for one in listed), int(most))
     target = Path(folder)
     with tempfile.TemporaryDirectory(prefix=".download.", dir=target.parent) as partial:
-        Path(download_artifacts(artifact_uri=source, dst_path=partial, tracking_uri=uri)).rename(target)
+        found = Path(download_artifacts(artifact_uri=source, dst_path=partial, tracking_uri=uri))
+        require_size(source, sum(one.stat().st_size for one in found.rglob("*") if one.is_file()), int(most))
+        found.rename(target)
 
 
 def log_version(

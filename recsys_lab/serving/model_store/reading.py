@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from recsys_lab.data.folders import replace_folder
 from recsys_lab.serving.bundle import MANIFEST, STATE, read_manifest
@@ -18,6 +19,7 @@ ARTIFACTS = "artifacts/bundle"  # where a pyfunc keeps the artifact called "bund
 MOST_MANIFEST = 2_000_000  # bytes
 SLOWEST = 1_000_000  # bytes a second below which a download is given up
 LONGEST_DOWNLOAD = 600.0  # seconds that MLflow's client has to fetch a bundle
+CLOUDS = ("s3", "gs", "wasbs", "abfss", "hdfs", "dbfs")  # stores whose own credentials MLflow's client uses
 _DOWNLOAD = "import sys; from recsys_lab.serving.model_store.client import download; download(*sys.argv[1:])"
 
 
@@ -51,17 +53,30 @@ def fetch_bundle(uri: str, version: Version, folder: Path, most: int = sys.maxsi
 def _copy(uri: str, source: str, folder: Path, most: int) -> None:
     """The bundle below ``source`` to ``folder``, which does not exist yet."""
     place = local(source)
+    if place is None:
+        _require_known(source)
     if place is None and not rest.can_read(uri):
         client.download(uri, f"{source}/{ARTIFACTS}", str(folder), most)
     elif place is None and rest.path_of(source) is None:  # s3:, gs:, ...: in a process whose memory is given back
         command = [sys.executable, "-c", _DOWNLOAD, uri, f"{source}/{ARTIFACTS}", str(folder), str(most)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_DOWNLOAD, check=False)
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_TRACKING_")}
+        done = subprocess.run(
+            command, env=environ, capture_output=True, text=True, timeout=LONGEST_DOWNLOAD, check=False
+        )
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
             raise OSError(f"MLflow's client cannot fetch {source}; it says: {said[:500]}")
     else:
         (folder / STATE).mkdir(parents=True)
         _copy_files(uri, source, place, folder, most)
+
+
+def _require_known(source: str) -> None:
+    """ValueError for a source that would send this replica, and its password, to a host that a version names."""
+    parts = urlsplit(source)
+    if parts.scheme not in CLOUDS and (parts.scheme != "mlflow-artifacts" or parts.netloc):
+        expected = f"mlflow-artifacts:/path of the registry's own server, or one of {', '.join(CLOUDS)}"
+        raise ValueError(f"the version lies at {source[:100]!r}, expected {expected}")
 
 
 def _copy_files(uri: str, source: str, place: Path | None, folder: Path, most: int) -> None:
