@@ -33,6 +33,13 @@ INSERT INTO feedback VALUES ('before', 1.0, 'u', '5', 'click', NULL);
 """  # as version 0.1.0 made them before lists had ids of their own
 
 
+UNIQUE_OVER_ALL = """
+CREATE TABLE feedback (seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL, ts FLOAT NOT NULL,
+  user_id TEXT NOT NULL, item_id TEXT NOT NULL, event TEXT NOT NULL, list_id TEXT, UNIQUE (event_id));
+INSERT INTO feedback (event_id, ts, user_id, item_id, event) VALUES ('before', 1.0, 'u', '5', 'click');
+"""  # as version 0.1.0 made it before event ids were those of their user
+
+
 def _event(name: str, **changes: Any) -> dict[str, Any]:
     return {**done(None, "u", "5"), "event_id": name, **changes}
 
@@ -155,6 +162,38 @@ def test_tables_of_an_earlier_version_are_refused_and_what_waits_is_kept(
     file.rename(f"{file}.old")  # the fix that the message names
     start()
     wait_until(lambda: [row["event_id"] for row in stored(tmp_path)] == ["waits"])
+
+
+def test_a_table_whose_event_ids_are_unique_over_all_users_is_of_an_earlier_version(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "feedback.db")) as connection:
+        connection.executescript(UNIQUE_OVER_ALL)
+    expected = r"unique \(event_id\); expected the columns .*, unique \(event_id, user_id\): another version made it"
+    with pytest.raises(OldTables, match=expected):
+        database_in(tmp_path).write("event", [_event("a")])
+    with pytest.raises(OldTables, match=expected):
+        next(database_in(tmp_path).read("event"))
+
+
+def test_an_event_id_belongs_to_its_user(tmp_path: Path) -> None:
+    """Whoever sends the ids of others first would keep their events out."""
+    database = database_in(tmp_path)
+    assert database.write("event", [_event("x", user_id="mallory")]) == Written(1, 0, 0)
+    assert database.write("event", [_event("x", user_id="bob"), _event("x", user_id="bob")]) == Written(1, 1, 0)
+    assert database.write("event", [_event("x", user_id="mallory", item_id="6")]) == Written(0, 1, 0)
+    assert [(row["user_id"], row["item_id"]) for row in database.read("event")] == [("mallory", "5"), ("bob", "5")]
+
+
+def test_what_is_new_of_a_forgotten_user_is_not_hit_by_an_old_row_of_another_one(tmp_path: Path) -> None:
+    from recsys_lab.serving import privacy
+
+    database, now = database_in(tmp_path), time.time()
+    database.write("event", [])
+    for user in ("a", "b"):
+        privacy.forget_in_database(database, user)
+    database.write("event", [_event("2", user_id="a", ts=now + 1000)])
+    old = [_event("1", user_id="a", ts=now - 1), _event("2", user_id="b", ts=now - 1)]
+    assert database.write("event", [*old, _event("2", user_id="a", ts=now - 1)]) == Written(0, 0, 3)
+    assert [(row["event_id"], row["user_id"]) for row in stored(tmp_path)] == [("2", "a")]
 
 
 def test_a_row_of_another_person_is_not_hit_by_a_forgotten_one(tmp_path: Path) -> None:

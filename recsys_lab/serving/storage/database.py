@@ -186,6 +186,6 @@ def _take_back(connection: sa.Connection, kind: Kind, rows: Sequence[Row]) -> tu
     named = [row for row in rows if row["user_id"] is not None]
     theirs = [row for row in named if row["ts"] <= forgotten.get(hash_of(row["user_id"]), -1.0)]
     table, key = TABLES[kind], KEYS[kind]
-    users = sorted({row["user_id"] for row in theirs})
-    query_of_theirs = sa.delete(table).where(key.in_([row[key.name] for row in theirs]), table.c.user_id.in_(users))
-    return len(theirs), connection.execute(query_of_theirs).rowcount if theirs else 0
+    same = sa.tuple_(table.c.user_id, key, table.c.ts)  # and the time: a row of this key may have come later
+    written = sa.delete(table).where(same.in_([(row["user_id"], row[key.name], row["ts"]) for row in theirs]))
+    return len(theirs), connection.execute(written).rowcount if theirs else 0

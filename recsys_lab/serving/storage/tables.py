@@ -1,9 +1,9 @@
-"""The tables, and rows for them. A table with other columns than these is refused, never changed."""
+"""The tables, and rows for them. A table with other columns or another uniqueness is refused, never changed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
@@ -31,12 +31,13 @@ FEEDBACK = sa.Table(
     META,
     # drawn when a row is inserted, never twice; PostgreSQL's writers commit in another order (following.py)
     sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True),
-    sa.Column("event_id", sa.Text, nullable=False, unique=True),
+    sa.Column("event_id", sa.Text, nullable=False),  # made by a client, who knows nothing of other users' events
     sa.Column("ts", sa.Float, nullable=False, index=True),
     sa.Column("user_id", sa.Text, nullable=False),
     sa.Column("item_id", sa.Text, nullable=False),
     sa.Column("event", sa.Text, nullable=False),
     sa.Column("list_id", sa.Text),  # of the list the item stood in
+    sa.UniqueConstraint("user_id", "event_id"),
     sqlite_autoincrement=True,
 )
 FORGOTTEN = sa.Table(
@@ -60,18 +61,26 @@ class OldTables(LookupError):
 
 
 def require_current(connection: sa.Connection) -> None:
-    """Raise OldTables where a table has not the columns that it has here."""
+    """Raise OldTables where a table is not made as it is here."""
     inspector = sa.inspect(connection)
-    for name in set(inspector.get_table_names()) & set(META.tables):
-        found = {column["name"] for column in inspector.get_columns(name)}
-        expected = set(META.tables[name].columns.keys())
+    for name in sorted(set(inspector.get_table_names()) & set(META.tables)):
+        table = META.tables[name]
+        unique = [one["column_names"] for one in inspector.get_unique_constraints(name)]
+        found = _layout([column["name"] for column in inspector.get_columns(name)], unique)
+        constraints = [one for one in table.constraints if isinstance(one, sa.UniqueConstraint)]
+        expected = _layout(table.columns.keys(), [one.columns.keys() for one in constraints])
         if found != expected:
             where = connection.engine.url.render_as_string(hide_password=True)
             raise OldTables(
-                f"the table {name} of {where} has the columns {', '.join(sorted(found))}; expected "
-                f"{', '.join(sorted(expected))}: another version made it. Fix: {_fix(connection.engine)}; new "
-                "tables are made by themselves"
+                f"the table {name} of {where} has {found}; expected {expected}: another version made it. "
+                f"Fix: {_fix(connection.engine)}; new tables are made by themselves"
             )
+
+
+def _layout(columns: Iterable[str], unique: Iterable[Iterable[str | None]]) -> str:
+    """What tells a table from one of another version, in words."""
+    constraints = sorted(f", unique ({', '.join(sorted(map(str, names)))})" for names in unique)
+    return f"the columns {', '.join(sorted(columns))}{''.join(constraints)}"
 
 
 def _fix(engine: sa.Engine) -> str:
