@@ -20,11 +20,10 @@ from typing import Any
 from recsys_lab.serving.logs import log
 from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.schemas import SAID
-from recsys_lab.serving.storage import Database, Follower, hash_of
+from recsys_lab.serving.storage import SKEW, Database, Follower, hash_of
 
 MOST_OF_ONE = 100  # items of a user that are remembered, the last ones
 EVERY = 1.0  # seconds between two looks into the database
-SKEW = 60.0  # seconds by which clocks may differ
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ class Follow:
     def __init__(self, database: Database, recent: Recent, monitoring: Monitoring) -> None:
         self.database, self.recent, self.monitoring = database, recent, monitoring
         self._follower = Follower(database, newest=max(recent.most, 1))
-        self._forgotten = 0.0  # the time of the last forgotten user that was seen
+        self._forgotten = 0.0  # the last time up to which a user is forgotten, of those that were seen
         self._reads = True
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recent", daemon=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_lab.cli import main
+from recsys_lab.serving.export import export_feedback
 from recsys_lab.serving.recent import MOST_OF_ONE, NOTHING, Acts, Recent
 from recsys_lab.serving.recommender import Recommender
 from recsys_lab.serving.storage import Database, event_row, hash_of
-from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, wait_until
+from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, stored, wait_until
 
 BUNDLE = bundle_of()
 USER, OTHER = str(BUNDLE.user_ids[3]), str(BUNDLE.user_ids[4])
@@ -172,10 +174,46 @@ def test_a_forgotten_user_is_new_again(
     main(["forget", "gone"])
     wait_until(lambda: _ids(_list(client, "gone")) == popular, 10)
     assert _list(client, "stays")["source"] == "fold_in"
-    _say(client, "gone", "like", popular[0])
-    for _ in range(3):
-        app_of(client).state.follow.look()
-    assert _list(client, "gone")["recent_items"] == 1, "what is done later counts"
+    service, follow = app_of(client).state.service, app_of(client).state.follow
+    for ahead, expected in ((20, 0), (70, 1)):  # seconds: what clocks may differ by, and what they may not
+        monkeypatch.setattr(service, "clock", lambda ahead=ahead: time.time() + ahead)
+        _say(client, "gone", "like", popular[0])
+        for _ in range(3):
+            follow.look()
+        assert _list(client, "gone")["recent_items"] == expected
+
+
+def test_what_is_said_last_counts_when_the_clock_is_set_back(
+    registry: Registry, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.add(bundle_of(), "champion")
+    client, real = start(), time.time
+    item = _ids(_list(client, USER))[0]
+    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    _say(client, USER, "like", item)
+    monkeypatch.setattr(time, "time", real)
+    _say(client, USER, "dislike", item)
+    path = f"/v1/users/{USER}/feedback"
+    assert [one["event"] for one in client.get(path).json()["items"]] == ["dislike"]
+    body = [
+        {"event_id": event, "user_id": USER, "item_id": item, "event": event}
+        for event in ("like", "dislike", "retract")
+    ]
+    assert client.post("/v1/feedback", json=body).status_code == 202
+    assert client.get(path).json()["items"] == []
+    assert _ids(_list(client, USER))[0] == item
+    wait_until(lambda: len(stored(tmp_path)) == 5)
+    rows = stored(tmp_path)
+    assert [row["event"] for row in rows] == ["like", "dislike", "like", "dislike", "retract"]
+    assert len({row["ts"] for row in rows}) == 5
+    wait_until(lambda: len(stored(tmp_path, "impressions")) == 2)
+    assert [row["seq"] for row in rows] == [1, 2, 3, 4, 5]
+    assert min(row["ts"] for row in stored(tmp_path, "impressions")[1:]) > rows[-1]["ts"]
+    with pytest.raises(LookupError, match="no such feedback"):
+        export_feedback(f"sqlite:///{tmp_path / 'feedback.db'}", tmp_path / "out.csv")
+    second = start()
+    wait_until(lambda: metric(second, "recent_read_timestamp") > 0)
+    assert second.get(path).json()["items"] == []
 
 
 def test_it_can_be_switched_off(registry: Registry, start: Start) -> None:

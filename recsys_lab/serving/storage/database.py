@@ -16,6 +16,7 @@ from recsys_lab.serving.storage.tables import (
     FORGOTTEN,
     IMPRESSIONS,
     META,
+    SKEW,
     TABLES,
     Kind,
     Row,
@@ -140,9 +141,8 @@ class Database:
         return next((int(row["seq"]) for row in self._stream(query)), 0)
 
     def forgotten_since(self, since: float) -> dict[str, float]:
-        """Users who were forgotten after a time: their hash, and until when (Unix seconds)."""
-        query = sa.select(FORGOTTEN).where(FORGOTTEN.c.ts > since)
-        return {str(row["user_hash"]): float(row["ts"]) for row in self._stream(query)}
+        """Users whose rows are left out: their hash, and up to what time (Unix seconds), if it is after ``since``."""
+        return {str(row["user_hash"]): float(row["until"]) for row in self._stream(_forgotten(since))}
 
     def close(self) -> None:
         """Close the connections."""
@@ -173,14 +173,20 @@ def between(query: sa.Select[Any], table: sa.Table, since: float | None, until: 
     return query if until is None else query.where(table.c.ts <= until)
 
 
+def _forgotten(since: float) -> sa.Select[Any]:
+    """user_hash of the forgotten, and until when their rows are left out: as long as a clock may be ahead, and later
+    than ``since``."""
+    return sa.select(FORGOTTEN.c.user_hash, (FORGOTTEN.c.ts + SKEW).label("until")).where(FORGOTTEN.c.ts > since - SKEW)
+
+
 def _take_back(connection: sa.Connection, kind: Kind, rows: Sequence[Row]) -> tuple[int, int]:
     """Delete what was just written of users who were forgotten meanwhile; how many rows are theirs, and deleted.
 
     After the insert, not before it: ``forget`` waits until nobody inserts, and sees the rows of who came before.
     """
     oldest = min(float(row["ts"]) for row in rows)
-    query = sa.select(FORGOTTEN.c.user_hash, FORGOTTEN.c.ts).where(FORGOTTEN.c.ts >= oldest)
-    forgotten: Mapping[str, float] = {row.user_hash: row.ts for row in connection.execute(query)}
+    query = _forgotten(oldest - 1.0)  # sums of floating point numbers
+    forgotten: Mapping[str, float] = {row.user_hash: row.until for row in connection.execute(query)}
     if not forgotten:
         return 0, 0
     named = [row for row in rows if row["user_id"] is not None]

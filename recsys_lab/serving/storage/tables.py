@@ -13,6 +13,8 @@ from recsys_lab.serving.model_store import Version
 Kind: TypeAlias = Literal["event", "impression"]
 Row: TypeAlias = Mapping[str, Any]
 
+SKEW = 60.0  # seconds by which clocks may differ
+
 META = sa.MetaData()
 IMPRESSIONS = sa.Table(
     "impressions",
@@ -44,7 +46,7 @@ FORGOTTEN = sa.Table(
     "forgotten",
     META,
     sa.Column("user_hash", sa.Text, primary_key=True),
-    sa.Column("ts", sa.Float, nullable=False, index=True),  # rows up to this time are not written any more
+    sa.Column("ts", sa.Float, nullable=False, index=True),  # rows up to SKEW after it are not written any more
 )
 EXPORTS = sa.Table(
     "exports",
