@@ -145,23 +145,71 @@ def test_tables_of_an_earlier_version_are_refused_and_what_waits_is_kept(
     event = {"event_id": "waits", "user_id": "u", "item_id": "5", "event": "click"}
     assert client.post("/v1/feedback", json=[event]).status_code == 202
     wait_until(lambda: "another version made it" in caplog.text)
-    assert f"mv {file} {file}.old" in caplog.text
+    command = _command(caplog.text)
+    assert command == f"mkdir -m 700 {tmp_path}/old_feedback.db && mv {file}* {tmp_path}/old_feedback.db/"
     assert metric(client, "database_up") == 0
     assert app_of(client).state.feedback.close(1.0) == 0
     assert stored(tmp_path)[0]["event_id"] == "before"
     for name in ("REGISTRY_URI", "BUNDLE_DIR", "DATABASE_URL"):
         monkeypatch.setenv(f"RECSYS_LAB_{name}", f"sqlite:///{file}")
     monkeypatch.setenv("RECSYS_LAB_BUNDLE_DIR", str(tmp_path / "bundles"))
-    for command in (
+    for typed in (
         ["judge", "--share", "0.1"],
         ["export-feedback", "--output", str(tmp_path / "a.csv")],
         ["forget", "u"],
     ):
-        assert main(command) == 2
-        assert f"mv {file} {file}.old" in capsys.readouterr().err
-    file.rename(f"{file}.old")  # the fix that the message names
+        assert main(typed) == 2
+        assert command in capsys.readouterr().err
+    subprocess.run(["sh", "-c", command], check=True)
     start()
     wait_until(lambda: [row["event_id"] for row in stored(tmp_path)] == ["waits"])
+
+
+def _command(message: str) -> str:
+    """How a database is moved away, as a message says."""
+    return message.partition("what SQLite keeps beside it: ")[2].partition("; new tables")[0]
+
+
+KILLED = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA journal_mode=WAL")
+connection.executescript(sys.argv[2])
+connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+for n in range(50):
+    connection.execute("INSERT INTO feedback VALUES (?, 1.0, 'u', '5', 'click', NULL)", [f"e{n}"])
+if sys.argv[3] == "reads":  # on, and so keeps the log from being emptied
+    connection.execute("BEGIN")
+    connection.execute("SELECT * FROM feedback").fetchall()
+    print(flush=True)
+    sys.stdin.read()
+os._exit(1)
+"""  # a replica of an earlier version that is killed: its last rows stand in SQLite's log
+
+
+@pytest.mark.parametrize("then", ["is gone", "reads"])
+def test_rows_in_the_log_of_sqlite_move_with_an_old_database(tmp_path: Path, then: str) -> None:
+    folder = tmp_path / "it's here"
+    folder.mkdir()
+    file, place = folder / "feedback.db", folder / "old_feedback.db2"
+    (folder / "old_feedback.db").mkdir()  # from an earlier time
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(file), OLD, then], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        assert Path(f"{file}-wal").stat().st_size > 50 * 4096
+        database = Database(f"sqlite:///{file}", longest=1.0)
+        with pytest.raises(OldTables) as refused:
+            database.write("event", [_event("a")])
+        assert (Path(f"{file}-wal").stat().st_size == 0) == (then == "is gone")
+        database.close()
+        writer.kill()
+    subprocess.run(["sh", "-c", _command(str(refused.value))], check=True)
+    assert list(folder.glob("feedback.db*")) == []
+    with closing(sqlite3.connect(place / "feedback.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM feedback").fetchone() == (51,)
+    assert Database(f"sqlite:///{file}").write("event", [_event("a")]) == Written(1, 0, 0)
 
 
 def test_a_table_whose_event_ids_are_unique_over_all_users_is_of_an_earlier_version(tmp_path: Path) -> None:

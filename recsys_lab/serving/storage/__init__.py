@@ -1,6 +1,6 @@
 """The database of what was shown and what people did with it: SQLite by default, PostgreSQL by URL."""
 
-from recsys_lab.serving.storage.database import LONGEST, REFUSED, Database, NoTables, Written
+from recsys_lab.serving.storage.database import LONGEST, REFUSED, Database, NoTables, Replaced, Written
 from recsys_lab.serving.storage.following import OVERLAP, Follower
 from recsys_lab.serving.storage.tables import (
     EXPORTS,
@@ -32,6 +32,7 @@ __all__ = [
     "Kind",
     "NoTables",
     "OldTables",
+    "Replaced",
     "Row",
     "Written",
     "event_row",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from recsys_lab.serving.private import make_private_file
-from recsys_lab.serving.storage.engine import Lines, engine_of, file_of, use_wal
+from recsys_lab.serving.logs import log
+from recsys_lab.serving.storage.engine import Lines, engine_of, use_wal
+from recsys_lab.serving.storage.sqlite_file import SQLiteFile, checkpoint, file_of
 from recsys_lab.serving.storage.tables import (
     FEEDBACK,
     FORGOTTEN,
@@ -19,6 +22,7 @@ from recsys_lab.serving.storage.tables import (
     SKEW,
     TABLES,
     Kind,
+    OldTables,
     Row,
     hash_of,
     require_current,
@@ -35,6 +39,13 @@ class NoTables(LookupError):
 
     def __init__(self) -> None:
         super().__init__("the database has no lists and no feedback yet; the service writes them as people use it")
+
+
+class Replaced(OSError):
+    """The file of SQLite was moved or deleted while rows were written: they may be lost."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} was moved or deleted while rows were written; write them again")
 
 
 class Written(NamedTuple):
@@ -55,42 +66,61 @@ class Database:
     def __init__(self, url: str, *, longest: float | None = None) -> None:
         self.engine = engine_of(url, longest)
         self.lines = Lines(self.engine)
+        self.n_replaced = 0  # times that another file of SQLite took the place of the one that was read or written
+        path = file_of(self.engine)
+        self._file = None if path is None else SQLiteFile(self.engine, path)
         self._patience = None if longest is None else longest + 1.0  # the server speaks first, if it can
-        self._made = False
+        self._made = self._is_current = False
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
-        """A transaction that writes, with all tables there. Raises SQLAlchemy's errors, and OldTables."""
+        """A transaction that writes, with all tables there. Raises SQLAlchemy's errors, OldTables, and Replaced."""
         try:
+            if self._leave_replaced():
+                said = "the file of the database was moved or deleted: rows go to what is there now, or to a new file"
+                log(said, level=logging.ERROR, path=str(self._file and self._file.path))
             with self.lines.cut_after(self._patience):
                 if not self._made:
                     self._make()
                 with self.engine.begin() as connection:
                     yield connection
+            if self._file is not None:
+                if self._file.is_replaced():  # nobody may ever read what was written
+                    raise Replaced(self._file.path)
+                self._file.note()
         except REFUSED:
             raise
-        except Exception:
-            self._made = False  # after an outage it may be another database
+        except Exception as error:
+            self._made = self._is_current = False  # after an outage it may be another database
+            self._complete(error)
             raise
-        self._made = True
+        self._made = self._is_current = True
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
         """A connection that reads one state of the tables. Raises NoTables where there are none, and makes none."""
-        file = file_of(self.engine)
-        if file is not None and not file.exists():
-            raise NoTables
-        with self.lines.cut_after(self._patience), self.engine.connect() as opened:
-            connection = opened.execution_options(yield_per=10_000)
-            if self.engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN")
-            else:
-                connection = connection.execution_options(isolation_level="REPEATABLE READ")
-            if not self._made:
-                if not sa.inspect(connection).has_table(FEEDBACK.name):
-                    raise NoTables
-                require_current(connection)
-            yield connection
+        if self._file is not None:
+            if not self._file.path.exists():
+                raise NoTables
+            self._leave_replaced()
+            self._file.note()
+        try:
+            with self.lines.cut_after(self._patience), self.engine.connect() as opened:
+                connection = opened.execution_options(yield_per=10_000)
+                if self.engine.dialect.name == "sqlite":
+                    connection.exec_driver_sql("BEGIN")
+                else:
+                    connection = connection.execution_options(isolation_level="REPEATABLE READ")
+                if not self._is_current:
+                    if not sa.inspect(connection).has_table(FEEDBACK.name):
+                        raise NoTables
+                    require_current(connection)
+                    self._is_current = True
+                yield connection
+        except Exception as error:
+            self._is_current = False
+            self._complete(error)
+            raise
 
     def write(self, kind: Kind, rows: Sequence[Row]) -> Written:
         """Insert ``rows``; those whose key is there already change nothing. Without rows it only makes the tables.
@@ -146,6 +176,8 @@ class Database:
 
     def close(self) -> None:
         """Close the connections."""
+        with suppress(OSError):
+            self._leave_replaced()  # SQLite would leave the last rows in its log
         self.engine.dispose()
 
     def _stream(self, query: sa.Select[Any]) -> Iterator[dict[str, Any]]:
@@ -153,10 +185,24 @@ class Database:
             for row in connection.execute(query):
                 yield dict(row._mapping)
 
+    def _leave_replaced(self) -> bool:
+        """Notice that the file of SQLite was moved or deleted, which SQLite does not; whether it was."""
+        if self._file is None or not self._file.is_replaced():
+            return False
+        self._file.leave()
+        self.n_replaced += 1
+        self._made = self._is_current = False
+        return True
+
+    def _complete(self, error: Exception) -> None:
+        """Let the file of SQLite have all rows before somebody is told to move it away."""
+        if isinstance(error, OldTables) and self._file is not None:
+            checkpoint(self.engine)
+
     def _make(self) -> None:
-        file = file_of(self.engine)
-        if file is not None:
-            make_private_file(file)
+        if self._file is not None:
+            self._file.make()
+            self._file.note()
             with self.engine.connect() as connection:
                 use_wal(connection)
         with self.engine.begin() as connection:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from recsys_lab.serving.logs import log
+from recsys_lab.serving.storage.sqlite_file import file_of
 
 BUSY, PATIENT = 2.0, 30.0  # seconds that a writer of SQLite waits for others; that a command does
 CONNECT = 2  # seconds to connect to PostgreSQL
@@ -58,14 +59,6 @@ def _bounds(url: sa.URL, longest: float | None) -> dict[str, Any]:
         both = f"-c statement_timeout={limit} -c idle_in_transaction_session_timeout={limit}"
         bounds["options"] = f"{both} {url.query.get('options', '')}".strip()
     return bounds
-
-
-def file_of(engine: sa.Engine) -> Path | None:
-    """The file of a SQLite database; None for one in memory, and for PostgreSQL."""
-    name = engine.url.database
-    if engine.dialect.name != "sqlite" or not name or name == ":memory:":
-        return None
-    return Path(name.removeprefix("file:"))
 
 
 def _open(dialect: Any, file: Path, names: Any, options: dict[str, Any]) -> Any:

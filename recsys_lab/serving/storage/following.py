@@ -26,6 +26,7 @@ class Follower:
         self._decided: int | None = None  # no event with this seq or a smaller one is to come
         self._given: set[int] = set()  # seqs of what was given and is not decided
         self._looks: deque[tuple[float, int]] = deque()  # when each ended, and the largest seq then
+        self._n_replaced = 0
 
     def read(self) -> list[dict[str, Any]]:
         """The events that appeared since the last call, by seq."""
@@ -34,6 +35,10 @@ class Follower:
     def pages(self) -> Iterator[list[dict[str, Any]]]:
         """The same, some at a time; after an error of SQLAlchemy the next call has those that were not given."""
         began = monotonic()
+        if self._n_replaced != self.database.n_replaced:  # another file, whose seqs begin again
+            self._n_replaced, self._decided = self.database.n_replaced, None
+            self._given.clear()
+            self._looks.clear()
         if self._decided is None:
             self._decided = self.database.seq_before(self.newest)
         last, there_is_more = self._decided, True

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from shlex import quote
 from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 
 from recsys_lab.serving.model_store import Version
+from recsys_lab.serving.storage.sqlite_file import file_of
 
 Kind: TypeAlias = Literal["event", "impression"]
 Row: TypeAlias = Mapping[str, Any]
@@ -75,7 +78,7 @@ def require_current(connection: sa.Connection) -> None:
             where = connection.engine.url.render_as_string(hide_password=True)
             raise OldTables(
                 f"the table {name} of {where} has {found}; expected {expected}: another version made it. "
-                f"Fix: {_fix(connection.engine)}; new tables are made by themselves"
+                f"Fix: {_fix(connection)}; new tables are made by themselves"
             )
 
 
@@ -85,12 +88,19 @@ def _layout(columns: Iterable[str], unique: Iterable[Iterable[str | None]]) -> s
     return f"the columns {', '.join(sorted(columns))}{''.join(constraints)}"
 
 
-def _fix(engine: sa.Engine) -> str:
-    if engine.dialect.name == "sqlite":
-        file = engine.url.database
-        return f"stop what writes to it, and move it away: mv {file} {file}.old"
-    moved = "".join(f"; ALTER TABLE IF EXISTS {name} SET SCHEMA old" for name in ("impressions", "feedback"))
-    return f"move its tables away: CREATE SCHEMA old{moved}"
+def _fix(connection: sa.Connection) -> str:
+    if (file := file_of(connection.engine)) is not None:
+        old = _unused(str(file.with_name(f"old_{file.name}")), lambda name: Path(name).exists())
+        move = f"mkdir -m 700 {quote(old)} && mv {quote(str(file))}* {quote(old)}/"
+        return f"stop what writes to it, and move it away, with what SQLite keeps beside it: {move}"
+    old = _unused("old", set(sa.inspect(connection).get_schema_names()).__contains__)
+    moved = "".join(f"; ALTER TABLE IF EXISTS {name} SET SCHEMA {old}" for name in ("impressions", "feedback"))
+    return f"move its tables away: CREATE SCHEMA {old}{moved}"
+
+
+def _unused(name: str, is_used: Callable[[str], bool]) -> str:
+    """The name, or the first of those with a number behind it that nobody uses: what was moved there stays."""
+    return next(one for one in (name, *(f"{name}{n}" for n in range(2, 1000))) if not is_used(one))
 
 
 def event_row(event: Row, now: float) -> dict[str, Any]:
