@@ -19,6 +19,7 @@ from recsys_lab.serving.recent import MOST_OF_ONE, NOTHING, Acts, Recent
 from recsys_lab.serving.recommender import Recommender
 from recsys_lab.serving.storage import Database, event_row, hash_of
 from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, stored, wait_until
+from tests.serving.test_storage import BAD, insert_bad
 
 BUNDLE = bundle_of()
 USER, OTHER = str(BUNDLE.user_ids[3]), str(BUNDLE.user_ids[4])
@@ -156,6 +157,16 @@ def test_another_replica_and_the_next_start_know_it(registry: Registry, start: S
     wait_until(lambda: _ids(_list(third, "new")) == own, 10)
     assert metric(third, "recent_items") == 3
     assert metric(third, "recent_read_timestamp") > time.time() - 60
+
+
+def test_a_row_that_is_no_event_does_not_keep_others_from_acting(client: TestClient, tmp_path: Path) -> None:
+    """SQLite takes anything, from whoever writes to it by hand."""
+    wait_until(lambda: metric(client, "recent_read_timestamp") > 0)
+    insert_bad(tmp_path / "feedback.db", *BAD)
+    wait_until(lambda: bool(client.get("/v1/users/u/feedback").json()["items"]))
+    _say(client, USER, "like", _ids(_list(client, USER))[0])
+    read = metric(client, "recent_read_timestamp")
+    wait_until(lambda: metric(client, "recent_read_timestamp") > read)  # it goes on reading
 
 
 def test_a_forgotten_user_is_new_again(

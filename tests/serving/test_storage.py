@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from recsys_lab.cli import main
-from recsys_lab.serving.storage import Database, Follower, OldTables, Written
+from recsys_lab.judgement import judge_shadow, judge_split
+from recsys_lab.serving.storage import BadRow, Database, Follower, OldTables, Written
 from tests.judgement.traffic import database_in, done, shown
 from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, stored, wait_until
 
@@ -315,6 +316,67 @@ def test_a_number_is_never_drawn_twice(tmp_path: Path) -> None:
     privacy.forget_in_database(database, "gone")
     database.write("event", [_event("c")])
     assert [(row["seq"], row["event_id"]) for row in follower.read()] == [(3, "c")]
+
+
+BAD = {
+    "ts": "'soon', 'u', '5', 'like', NULL",
+    "user_id": "1.0, x'ff', '5', 'like', NULL",
+    "item_id": "1.0, 'u', CAST(x'ff41' AS TEXT), 'like', NULL",  # not UTF-8
+    "event": "1.0, 'u', '5', 'bought', NULL",
+    "list_id": f"1.0, 'u', '5', 'like', '{'x' * 201}'",
+}
+
+
+def insert_bad(file: Path, *columns: str) -> None:
+    """Rows that the service cannot have written, which SQLite takes, between two good ones."""
+    good = "9e9, 'u', '5', 'like', NULL"
+    with closing(sqlite3.connect(file)) as connection:
+        for number, row in enumerate([good, *(BAD[column] for column in columns), good]):
+            names = "event_id, ts, user_id, item_id, event, list_id"
+            connection.execute(f"INSERT INTO feedback ({names}) VALUES ('bad-{number}', {row})")
+        connection.commit()
+
+
+def test_a_row_that_is_no_event_is_skipped_alone_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'feedback.db'}", longest=1.0)
+    database.write("event", [_event("first")])
+    insert_bad(tmp_path / "feedback.db", *BAD)
+    follower = Follower(database, newest=100)
+    assert [row["seq"] for row in follower.read()] == [1, 2, 8]
+    (said,) = [one for one in caplog.records if "feedback are skipped" in one.message]
+    assert said.fields["first"] == "seq 3 (ts), seq 4 (user_id), seq 5 (item_id), seq 6 (event), seq 7 (list_id)"  # type: ignore[attr-defined]
+    assert follower.read() == []
+    database.write("event", [_event("last")])
+    assert [row["event_id"] for row in follower.read()] == ["last"]
+
+
+def test_events_of_a_page_that_was_not_taken_are_given_again(tmp_path: Path) -> None:
+    database = database_in(tmp_path)
+    database.write("event", [_event("a"), _event("b")])
+    follower = Follower(database, newest=100)
+    for page in follower.pages():
+        assert len(page) == 2
+        break  # as an error of whoever takes them does
+    assert [row["event_id"] for row in follower.read()] == ["a", "b"]
+
+
+def test_what_cannot_be_judged_is_named(tmp_path: Path) -> None:
+    database = database_in(tmp_path)
+    database.write("impression", [shown("good", "u"), shown("bad", "u")])
+    database.require_sound()
+    for column, value in (("item_ids", "'[1'"), ("ts", "'soon'"), ("model", "x'ff'")):
+        with database.begin() as connection:
+            connection.exec_driver_sql(f"UPDATE impressions SET {column} = {value} WHERE list_id = 'bad'")
+        with pytest.raises(BadRow, match=rf"the table impressions of .* column {column}: list_id = 'bad'"):
+            judge_split(database, 0.1)
+        with database.begin() as connection:
+            connection.exec_driver_sql(
+                f"UPDATE impressions SET {column} = (SELECT {column} FROM impressions WHERE list_id = 'good')"
+            )
+        database.require_sound()
+    insert_bad(tmp_path / "feedback.db", "ts")
+    with pytest.raises(BadRow, match=r"column ts: seq = 2. Fix: correct it, or DELETE FROM feedback WHERE seq = 2"):
+        judge_shadow(database)
 
 
 def test_two_writers_of_one_file_wait_for_each_other(tmp_path: Path) -> None:

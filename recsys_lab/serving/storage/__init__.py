@@ -1,6 +1,6 @@
 """The database of what was shown and what people did with it: SQLite by default, PostgreSQL by URL."""
 
-from recsys_lab.serving.storage.database import LONGEST, REFUSED, Database, NoTables, Replaced, Written
+from recsys_lab.serving.storage.database import LONGEST, REFUSED, BadRow, Database, NoTables, Replaced, Written
 from recsys_lab.serving.storage.following import OVERLAP, Follower
 from recsys_lab.serving.storage.tables import (
     EXPORTS,
@@ -13,6 +13,7 @@ from recsys_lab.serving.storage.tables import (
     OldTables,
     Row,
     event_row,
+    fits,
     hash_of,
     impression_row,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "REFUSED",
     "SKEW",
     "TABLES",
+    "BadRow",
     "Database",
     "Follower",
     "Kind",
@@ -36,6 +38,7 @@ __all__ = [
     "Row",
     "Written",
     "event_row",
+    "fits",
     "hash_of",
     "impression_row",
 ]

@@ -24,6 +24,7 @@ from recsys_lab.serving.storage.tables import (
     Kind,
     OldTables,
     Row,
+    find_misfit,
     hash_of,
     require_current,
 )
@@ -39,6 +40,10 @@ class NoTables(LookupError):
 
     def __init__(self) -> None:
         super().__init__("the database has no lists and no feedback yet; the service writes them as people use it")
+
+
+class BadRow(LookupError):
+    """A row that the service cannot have written. The message names it."""
 
 
 class Replaced(OSError):
@@ -173,6 +178,19 @@ class Database:
     def forgotten_since(self, since: float) -> dict[str, float]:
         """Users whose rows are left out: their hash, and up to what time (Unix seconds), if it is after ``since``."""
         return {str(row["user_hash"]): float(row["until"]) for row in self._stream(_forgotten(since))}
+
+    def require_sound(self) -> None:
+        """Raise BadRow for a value that is not of its column's type: SQLite takes any, PostgreSQL none."""
+        if self.engine.dialect.name != "sqlite":
+            return
+        with suppress(NoTables), self.connect() as connection:
+            for table in TABLES.values():
+                if found := connection.exec_driver_sql(find_misfit(table)).first():
+                    row = f"{table.primary_key.columns[0].name} = {found[0]}"
+                    raise BadRow(
+                        f"the table {table.name} of {self.engine.url.database} has a row with a wrong type in the "
+                        f"column {found.misfit}: {row}. Fix: correct it, or DELETE FROM {table.name} WHERE {row}"
+                    )
 
     def close(self) -> None:
         """Close the connections."""

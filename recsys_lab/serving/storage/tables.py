@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from shlex import quote
@@ -11,6 +12,8 @@ from typing import Any, Literal, TypeAlias
 import sqlalchemy as sa
 
 from recsys_lab.serving.model_store import Version
+from recsys_lab.serving.schemas import EVENTS
+from recsys_lab.serving.settings import MAX_ID
 from recsys_lab.serving.storage.sqlite_file import file_of
 
 Kind: TypeAlias = Literal["event", "impression"]
@@ -101,6 +104,38 @@ def _fix(connection: sa.Connection) -> str:
 def _unused(name: str, is_used: Callable[[str], bool]) -> str:
     """The name, or the first of those with a number behind it that nobody uses: what was moved there stays."""
     return next(one for one in (name, *(f"{name}{n}" for n in range(2, 1000))) if not is_used(one))
+
+
+def misfit(kind: Kind, row: Row) -> str:
+    """The first column with a value that it is not for; "" where all fit. SQLite takes anything."""
+    return next((column.name for column in TABLES[kind].c if not fits(column, row[column.name])), "")
+
+
+def fits(column: sa.Column[Any], value: Any) -> bool:
+    """Whether the service could have written a value."""
+    if isinstance(column.type, sa.Float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(column.type, sa.JSON):
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if isinstance(column.type, sa.Integer):
+        return isinstance(value, int)
+    if column is FEEDBACK.c.event:
+        return value in EVENTS
+    return bool(column.nullable) if value is None else isinstance(value, str) and len(value) <= MAX_ID
+
+
+def find_misfit(table: sa.Table) -> str:
+    """SQL for SQLite: key and column of a value that is not of its column's type."""
+    key = table.primary_key.columns[0]
+    wrong = " ".join(f"WHEN {_is_misfit(column)} THEN '{column.name}'" for column in table.c if column is not key)
+    return f"SELECT quote({key.name}), CASE {wrong} END AS misfit FROM {table.name} WHERE misfit IS NOT NULL LIMIT 1"
+
+
+def _is_misfit(column: sa.Column[Any]) -> str:
+    types = ["real", "integer"] if isinstance(column.type, sa.Float) else ["text"]
+    types += ["null"] if column.nullable else []
+    invalid = f" OR NOT json_valid({column.name})" if isinstance(column.type, sa.JSON) else ""
+    return f"typeof({column.name}) NOT IN ({', '.join(map(repr, types))}){invalid}"
 
 
 def event_row(event: Row, now: float) -> dict[str, Any]:
