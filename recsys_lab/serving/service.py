@@ -112,7 +112,7 @@ class Service:
         if not self.feedback.add("event", rows):
             wait = {"retry-after": "5"}
             raise Problem(503, "the queue for the database is full; send the events again later", headers=wait)
-        self.recent.note(rows)
+        self.recent.take(rows)
         for event, count in Counter(one.event for one in events).items():
             self.monitoring.feedback.labels(event).inc(count)
         return len(events)
