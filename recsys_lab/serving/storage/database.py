@@ -83,7 +83,7 @@ class Database:
         try:
             if self._leave_replaced():
                 said = "the file of the database was moved or deleted: rows go to what is there now, or to a new file"
-                log(said, level=logging.ERROR, path=str(self._file and self._file.path))
+                log(said, level=logging.ERROR, path=self.engine.url.database)
             with self.lines.cut_after(self._patience):
                 if not self._made:
                     self._make()
