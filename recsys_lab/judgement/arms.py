@@ -49,8 +49,9 @@ def choose_arms(
 
     ``champion``, ``challenger``: version numbers. Without them, the version of ``second`` that answered last, and the
     version of the champion with the most lists in the time of that one. Raises LookupError when there are no such lists
-    and when the two never answered at the same time.
+    and when the two never answered at the same time, and BadRow for a row that cannot be judged.
     """
+    database.require_sound()
     found = database.answering(since, until)
     if not found:
         raise LookupError(

@@ -15,16 +15,20 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from sys import getsizeof, intern
 from typing import Any
 
 from recsys_lab.serving.logs import log
 from recsys_lab.serving.monitoring import Monitoring
 from recsys_lab.serving.schemas import SAID
-from recsys_lab.serving.storage import Database, Follower, hash_of
+from recsys_lab.serving.settings import MAX_EVENTS
+from recsys_lab.serving.storage import SKEW, Database, Follower, hash_of
 
 MOST_OF_ONE = 100  # items of a user that are remembered, the last ones
+MOST_EVENTS = MAX_EVENTS  # of a user that are known again: as many as a request has, which may be sent again
+BYTES = 500  # that a pair may take, on average
+USER, PAIR = 320, 200  # bytes that a user and a pair take, without their ids
 EVERY = 1.0  # seconds between two looks into the database
-SKEW = 60.0  # seconds by which clocks may differ
 
 
 @dataclass(frozen=True)
@@ -48,40 +52,97 @@ class _Item:
     said: str = ""
     list_id: str | None = None  # that the item stood in when it was said
     at: float = 0.0  # Unix seconds of what was said
+    by: bytes = b""  # the event that said it
     clicked: bool = False
     viewed: bool = False
     last: float = 0.0  # Unix seconds of the last event
 
+    def note(self, event: bytes, row: Mapping[str, Any]) -> None:
+        """Take over an event. One that is known already has the time of ``row`` from now on."""
+        kind, at = row["event"], row["ts"]
+        self.last = max(self.last, at)
+        if kind in SAID:
+            if at >= self.at or event == self.by:
+                self.said, self.list_id = "" if kind == "retract" else intern(kind), row.get("list_id")
+                self.at, self.by = at, event
+        elif kind == "click":
+            self.clicked = True
+        else:
+            self.viewed = True
+
+
+class _User:
+    """What one user did with the last items, and which events said it."""
+
+    __slots__ = ("events", "items", "size")
+
+    def __init__(self) -> None:
+        self.items: dict[str, _Item] = {}  # the last one last
+        self.events = b""  # hashes of those that were noted, the last one last
+        self.size = USER  # bytes, about
+
+    def note(self, event: bytes, row: Mapping[str, Any], *, again: bool, most: int) -> None:
+        """Take over an event; ``again``: also one that is known. At most ``most`` items stay."""
+        is_known = event in self.events
+        if is_known and not again:
+            return
+        if not is_known:
+            self.size -= len(self.events)
+            self.events = (self.events + event)[-len(event) * MOST_EVENTS :]
+            self.size += len(self.events)
+        item = self.remove(row["item_id"]) or _Item()
+        item.note(event, row)
+        self.items[row["item_id"]] = item
+        self.size += _size(row["item_id"], item)
+        while len(self.items) > most:
+            self.remove(next(iter(self.items)))
+
+    def remove(self, name: str) -> _Item | None:
+        """Leave an item out; it, where it was there."""
+        item = self.items.pop(name, None)
+        if item is not None:
+            self.size -= _size(name, item)
+        return item
+
+
+def _size(name: str, item: _Item) -> int:
+    return PAIR + getsizeof(name) + getsizeof(item.list_id)
+
 
 class Recent:
-    """The last ``most`` pairs of a user and an item, over all users; who did something last is kept longest."""
+    """The last ``most`` pairs of a user and an item, over all users; who did something last is kept longest.
+
+    Fewer where they take more than ``BYTES`` each, as with long ids.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._users: OrderedDict[str, OrderedDict[str, _Item]] = OrderedDict()
+        self.n_bytes = 0  # that it takes, about
+        self._users: OrderedDict[str, _User] = OrderedDict()
         self._n_pairs = 0
         self._changing = threading.Lock()
 
     def __len__(self) -> int:
         return self._n_pairs
 
+    def take(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Note what clients sent (rows of the table feedback); an event that was noted before does not act again."""
+        self._note_all(events, again=False)
+
     def note(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Take over events (user_id, item_id, event, ts, list_id), in any order and as often as they come."""
-        if not self.most:
-            return
-        with self._changing:
-            for one in events:
-                self._note(one["user_id"], one["item_id"], one["event"], one["ts"], one.get("list_id"))
-            while self._n_pairs > self.most:
-                _, items = self._users.popitem(last=False)
-                self._n_pairs -= len(items)
+        """Note rows of the database, in any order and as often as they come.
+
+        Where a client sent an event to two replicas, its time is the one that the database has.
+        """
+        self._note_all(events, again=True)
 
     def of(self, user_id: str) -> Acts:
         """What a user did."""
         if user_id not in self._users:  # most users; without waiting for anybody
             return NOTHING
         with self._changing:
-            items = list(self._users.get(user_id, {}).items())[::-1]
+            user = self._users.get(user_id)
+            items = list(user.items.items())[::-1] if user else []
             return Acts(
                 taken=tuple(name for name, one in items if one.said == "like" or (one.clicked and not one.said)),
                 seen=tuple(name for name, one in items if one.said or one.clicked or one.viewed),
@@ -92,31 +153,39 @@ class Recent:
     def forget(self, until: Mapping[str, float]) -> None:
         """Know nothing any more of what users did until then: ``storage.hash_of`` the user -> Unix seconds."""
         with self._changing:
-            for user in list(self._users) if until else ():
-                limit, items = until.get(hash_of(user), float("-inf")), self._users[user]
-                kept = OrderedDict((name, one) for name, one in items.items() if one.last > limit)
-                self._n_pairs += len(kept) - len(items)
-                self._users[user] = kept
-                if not kept:
-                    del self._users[user]
+            for name in list(self._users) if until else ():
+                limit, user = until.get(hash_of(name), float("-inf")), self._users[name]
+                before = len(user.items), user.size
+                for item in [item for item, one in user.items.items() if one.last <= limit]:
+                    user.remove(item)
+                self._count(user, before)
+                if not user.items:
+                    self._remove(name)
 
-    def _note(self, user: str, name: str, event: str, at: float, list_id: str | None) -> None:
-        items = self._users.setdefault(user, OrderedDict())
-        self._users.move_to_end(user)
-        self._n_pairs -= len(items)
-        item = items.setdefault(name, _Item())
-        items.move_to_end(name)
-        item.last = max(item.last, at)
-        if event in SAID:
-            if at >= item.at:
-                item.said, item.at, item.list_id = "" if event == "retract" else event, at, list_id
-        elif event == "click":
-            item.clicked = True
-        else:
-            item.viewed = True
-        while len(items) > MOST_OF_ONE:
-            items.popitem(last=False)
-        self._n_pairs += len(items)
+    def _note_all(self, events: Iterable[Mapping[str, Any]], *, again: bool) -> None:
+        most_of_one = min(MOST_OF_ONE, self.most)
+        with self._changing:
+            for row in events if self.most else ():
+                name, event = row["user_id"], hash(row["event_id"]).to_bytes(8, "little", signed=True)
+                user = self._users.get(name)
+                if user is None:
+                    user = self._users[name] = _User()
+                    self.n_bytes += getsizeof(name) + user.size
+                before = len(user.items), user.size
+                user.note(event, row, again=again, most=most_of_one)
+                self._count(user, before)
+                self._users.move_to_end(name)
+                while len(self._users) > 1 and (self._n_pairs > self.most or self.n_bytes > self.most * BYTES):
+                    self._remove(next(iter(self._users)))
+
+    def _count(self, user: _User, before: tuple[int, int]) -> None:
+        self._n_pairs += len(user.items) - before[0]
+        self.n_bytes += user.size - before[1]
+
+    def _remove(self, name: str) -> None:
+        user = self._users.pop(name)
+        self._n_pairs -= len(user.items)
+        self.n_bytes -= getsizeof(name) + user.size
 
 
 class Follow:
@@ -125,7 +194,7 @@ class Follow:
     def __init__(self, database: Database, recent: Recent, monitoring: Monitoring) -> None:
         self.database, self.recent, self.monitoring = database, recent, monitoring
         self._follower = Follower(database, newest=max(recent.most, 1))
-        self._forgotten = 0.0  # the time of the last forgotten user that was seen
+        self._forgotten = 0.0  # the last time up to which a user is forgotten, of those that were seen
         self._reads = True
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recent", daemon=True)

@@ -9,7 +9,7 @@ from time import monotonic
 import sqlalchemy as sa
 
 from recsys_lab.serving.logs import log
-from recsys_lab.serving.storage import FORGOTTEN, TABLES, Database
+from recsys_lab.serving.storage import FORGOTTEN, SKEW, TABLES, Database
 
 EVERY = 3600.0  # seconds between two looks
 AGAIN = 60.0  # seconds after a look that failed
@@ -41,7 +41,8 @@ class Retention:
             return
         self._next = monotonic() + AGAIN
         limit = self.limit
-        deleted = sum(_delete(self.database, table, limit) for table in (*TABLES.values(), FORGOTTEN))
+        limits = {**dict.fromkeys(TABLES.values(), limit), FORGOTTEN: limit - SKEW}
+        deleted = sum(_delete(self.database, table, before) for table, before in limits.items())
         self._n_deleted += deleted
         if deleted:
             self._next = monotonic()

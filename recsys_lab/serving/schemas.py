@@ -108,7 +108,7 @@ class FoldIn(ListOptions):
 
 
 class Event(_Strict):
-    """What somebody did with an item. The same ``event_id`` again changes nothing.
+    """What somebody did with an item. The same ``event_id`` of the same user again changes nothing.
 
     retract takes back what was said of the item: of its likes, dislikes and retractions the last counts.
     """

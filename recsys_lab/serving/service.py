@@ -26,7 +26,20 @@ from recsys_lab.serving.settings import POOL_FROM, Settings
 from recsys_lab.serving.storage import event_row, impression_row
 
 Facts = dict[str, Any]  # of a request, for its log line
+STEP = 1e-6  # seconds between two times of one clock; a float of Unix seconds tells 2.4e-7 apart
 MOST_AT_ONCE = 50  # items in a question that is answered among other requests; one about more waits for its like
+
+
+class Clock:
+    """Unix seconds that only grow: what is said last counts, also when the clock of the machine is set back."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self) -> float:
+        """Now. For one thread."""
+        self._last = max(time.time(), self._last + STEP)
+        return self._last
 
 
 class Service:
@@ -36,7 +49,7 @@ class Service:
         self, settings: Settings, models: Models, feedback: Feedback, recent: Recent, monitoring: Monitoring
     ) -> None:
         self.settings, self.models, self.feedback, self.monitoring = settings, models, feedback, monitoring
-        self.recent = recent
+        self.recent, self.clock = recent, Clock()
         self.pool = ThreadPoolExecutor(4, thread_name_prefix="score")
         self.slow = ThreadPoolExecutor(1, thread_name_prefix="slow")  # one at a time: more would take turns with lists
         self.shadow = Shadow(models, feedback, self.pool)
@@ -57,7 +70,7 @@ class Service:
             pointers = loaded.recommender.bundle.histories.indptr
             self.monitoring.drift.users.append(-1 if code is None else int(pointers[code + 1] - pointers[code]))
             if self.settings.shadow and asked.model is None:
-                self.shadow.ask(user_id, asked, acts, list_id, time.time(), answer)
+                self.shadow.ask(user_id, asked, acts, list_id, self.clock(), answer)
         reason = "unknown_user" if code is None else "not_served"
         return self._shown(loaded, answer, reason, user_id, list_id, facts) | {"recent_items": len(acts.seen)}
 
@@ -95,12 +108,11 @@ class Service:
 
     def take(self, events: Sequence[Event]) -> int:
         """Queue events for the database; 503 when there is no room."""
-        now = time.time()
-        rows = [event_row(vars(one), now) for one in events]
+        rows = [event_row(vars(one), self.clock()) for one in events]
         if not self.feedback.add("event", rows):
             wait = {"retry-after": "5"}
             raise Problem(503, "the queue for the database is full; send the events again later", headers=wait)
-        self.recent.note(rows)
+        self.recent.take(rows)
         for event, count in Counter(one.event for one in events).items():
             self.monitoring.feedback.labels(event).inc(count)
         return len(events)
@@ -149,7 +161,7 @@ class Service:
         if loaded.role == "champion":
             codes = loaded.recommender.item_codes
             self.monitoring.drift.lists.append(np.array([codes[item] for item in ids], dtype=np.int32))
-        row = impression_row(list_id, loaded.role, time.time(), user_id, loaded.version, answer.source, ids)
+        row = impression_row(list_id, loaded.role, self.clock(), user_id, loaded.version, answer.source, ids)
         self.feedback.add("impression", [row])
         return {
             "list_id": list_id,

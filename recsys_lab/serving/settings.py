@@ -160,13 +160,18 @@ def _database(value: str) -> str:
     from sqlalchemy.exc import ArgumentError
 
     try:
-        kind = make_url(value).get_backend_name()
+        url = make_url(value)
     except ArgumentError:
         raise ValueError from None
-    if kind not in ("sqlite", "postgresql"):
-        raise ValueError
-    if kind != "sqlite":
+    kind = url.get_backend_name()
+    if kind == "sqlite":  # one in memory would lose all; a relative path would be another file in another folder
+        in_memory = url.query.get("mode") == "memory" or url.query.get("vfs") == "memdb"
+        if url.host or in_memory or not (url.database or "").removeprefix("file:").startswith("/"):
+            raise ValueError
+    elif kind == "postgresql":
         _require_whole(value, value.partition("?")[0])
+    else:
+        raise ValueError
     return value
 
 

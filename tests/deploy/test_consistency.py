@@ -37,7 +37,7 @@ PRODUCTION = DEPLOY / "kubernetes" / "overlays" / "production"
 NEEDED = {
     "RECSYS_LAB_REGISTRY_URI": "http://registry.invalid",
     "RECSYS_LAB_BUNDLE_DIR": "bundles",
-    "RECSYS_LAB_DATABASE_URL": "sqlite:///x.db",
+    "RECSYS_LAB_DATABASE_URL": "sqlite:////x.db",
 }
 SETTINGS = Settings.from_environment(NEEDED)
 FILES = [path for path in sorted(DEPLOY.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]

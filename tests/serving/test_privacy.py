@@ -8,6 +8,7 @@ import shutil
 import socket
 import stat
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pandas as pd
 import pytest
 
 from recsys_lab.cli import main
-from recsys_lab.serving import model_store
+from recsys_lab.serving import model_store, privacy
 from recsys_lab.serving.copies import Copies
 from recsys_lab.serving.export import export_feedback
 from recsys_lab.serving.spool import Spool, locked
@@ -214,9 +215,20 @@ def test_a_running_replica_writes_nothing_of_a_forgotten_user(
     wait_until(lambda: metric(client, 'feedback_queue{kind="impression"}') == 0)
     users = _users(settled)
     assert users["feedback"] == users["impressions"] == {OTHER}
+    monkeypatch.setattr(app_of(client).state.service, "clock", lambda: time.time() + 61)
     late = {"event_id": "back", "user_id": USER, "item_id": "5", "event": "like"}  # they came back
     assert client.post("/v1/feedback", json=[late]).status_code == 202
     wait_until(lambda: "back" in {row["event_id"] for row in stored(settled)})
+
+
+def test_a_replica_whose_clock_is_ahead_writes_nothing_of_a_forgotten_user(tmp_path: Path) -> None:
+    database, now = database_in(tmp_path), time.time()
+    database.write("event", [])
+    privacy.forget_in_database(database, USER)
+    rows = [{**done(None, USER, "5"), "event_id": f"{ahead}", "ts": now + ahead} for ahead in (-3600, 20, 59, 70)]
+    assert database.write("event", rows) == Written(1, 0, 3)
+    assert database.write("impression", [{**shown("a", USER), "ts": now + 59}]) == Written(0, 0, 1)
+    assert [row["event_id"] for row in stored(tmp_path)] == ["70"]
 
 
 def test_models_that_hold_the_user_are_named(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import json
+import sys
 import time
 import tracemalloc
+import urllib.error
+import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_lab.cli import main
-from recsys_lab.serving.recent import MOST_OF_ONE, NOTHING, Acts, Recent
+from recsys_lab.serving.export import export_feedback
+from recsys_lab.serving.monitoring import Monitoring
+from recsys_lab.serving.recent import BYTES, MOST_OF_ONE, NOTHING, Acts, Follow, Recent
 from recsys_lab.serving.recommender import Recommender
+from recsys_lab.serving.settings import MAX_EVENTS
 from recsys_lab.serving.storage import Database, event_row, hash_of
-from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, wait_until
+from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, stored, wait_until
+from tests.serving.processes import Process, served
+from tests.serving.test_storage import BAD, insert_bad
 
 BUNDLE = bundle_of()
 USER, OTHER = str(BUNDLE.user_ids[3]), str(BUNDLE.user_ids[4])
@@ -156,6 +167,16 @@ def test_another_replica_and_the_next_start_know_it(registry: Registry, start: S
     assert metric(third, "recent_read_timestamp") > time.time() - 60
 
 
+def test_a_row_that_is_no_event_does_not_keep_others_from_acting(client: TestClient, tmp_path: Path) -> None:
+    """SQLite takes anything, from whoever writes to it by hand."""
+    wait_until(lambda: metric(client, "recent_read_timestamp") > 0)
+    insert_bad(tmp_path / "feedback.db", *BAD)
+    wait_until(lambda: bool(client.get("/v1/users/u/feedback").json()["items"]))
+    _say(client, USER, "like", _ids(_list(client, USER))[0])
+    read = metric(client, "recent_read_timestamp")
+    wait_until(lambda: metric(client, "recent_read_timestamp") > read)  # it goes on reading
+
+
 def test_a_forgotten_user_is_new_again(
     registry: Registry, start: Start, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,10 +193,46 @@ def test_a_forgotten_user_is_new_again(
     main(["forget", "gone"])
     wait_until(lambda: _ids(_list(client, "gone")) == popular, 10)
     assert _list(client, "stays")["source"] == "fold_in"
-    _say(client, "gone", "like", popular[0])
-    for _ in range(3):
-        app_of(client).state.follow.look()
-    assert _list(client, "gone")["recent_items"] == 1, "what is done later counts"
+    service, follow = app_of(client).state.service, app_of(client).state.follow
+    for ahead, expected in ((20, 0), (70, 1)):  # seconds: what clocks may differ by, and what they may not
+        monkeypatch.setattr(service, "clock", lambda ahead=ahead: time.time() + ahead)
+        _say(client, "gone", "like", popular[0])
+        for _ in range(3):
+            follow.look()
+        assert _list(client, "gone")["recent_items"] == expected
+
+
+def test_what_is_said_last_counts_when_the_clock_is_set_back(
+    registry: Registry, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.add(bundle_of(), "champion")
+    client, real = start(), time.time
+    item = _ids(_list(client, USER))[0]
+    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    _say(client, USER, "like", item)
+    monkeypatch.setattr(time, "time", real)
+    _say(client, USER, "dislike", item)
+    path = f"/v1/users/{USER}/feedback"
+    assert [one["event"] for one in client.get(path).json()["items"]] == ["dislike"]
+    body = [
+        {"event_id": event, "user_id": USER, "item_id": item, "event": event}
+        for event in ("like", "dislike", "retract")
+    ]
+    assert client.post("/v1/feedback", json=body).status_code == 202
+    assert client.get(path).json()["items"] == []
+    assert _ids(_list(client, USER))[0] == item
+    wait_until(lambda: len(stored(tmp_path)) == 5)
+    rows = stored(tmp_path)
+    assert [row["event"] for row in rows] == ["like", "dislike", "like", "dislike", "retract"]
+    assert len({row["ts"] for row in rows}) == 5
+    wait_until(lambda: len(stored(tmp_path, "impressions")) == 2)
+    assert [row["seq"] for row in rows] == [1, 2, 3, 4, 5]
+    assert min(row["ts"] for row in stored(tmp_path, "impressions")[1:]) > rows[-1]["ts"]
+    with pytest.raises(LookupError, match="no such feedback"):
+        export_feedback(f"sqlite:///{tmp_path / 'feedback.db'}", tmp_path / "out.csv")
+    second = start()
+    wait_until(lambda: metric(second, "recent_read_timestamp") > 0)
+    assert second.get(path).json()["items"] == []
 
 
 def test_it_can_be_switched_off(registry: Registry, start: Start) -> None:
@@ -241,6 +298,150 @@ def test_it_is_bounded_and_who_did_something_last_is_kept() -> None:
     recent.forget({hash_of("one"): 1e9})
     assert recent.of("one") == Acts()
     assert len(recent) == sum(len(recent.of(f"u{number}").seen) for number in range(300))
+
+
+def test_an_event_that_a_client_sends_again_does_not_act_again(
+    registry: Registry, start: Start, tmp_path: Path
+) -> None:
+    """After a retraction, and on another replica: a retry is enough."""
+    registry.add(bundle_of(), "champion")
+    first, path = start(), f"/v1/users/{USER}/feedback"
+    item = _ids(_list(first, USER))[0]
+    said = [{"event_id": event, "user_id": USER, "item_id": item, "event": event} for event in ("like", "retract")]
+    for one in said:
+        assert first.post("/v1/feedback", json=[one]).status_code == 202
+    assert first.post("/v1/feedback", json=said[:1]).status_code == 202
+    assert first.get(path).json()["items"] == []
+    assert _ids(_list(first, USER))[0] == item
+    wait_until(lambda: metric(first, 'feedback_repeated_total{kind="event"}') == 1)
+    second = start()
+    wait_until(lambda: metric(second, "recent_items") == 1)
+    assert second.post("/v1/feedback", json=said[:1]).status_code == 202
+    assert second.get(path).json()["items"] == []
+    other = {**said[0], "user_id": OTHER}  # an id is one of its user
+    assert second.post("/v1/feedback", json=[other]).status_code == 202
+    assert [one["item_id"] for one in second.get(f"/v1/users/{OTHER}/feedback").json()["items"]] == [item]
+
+
+def test_an_event_sent_to_two_replicas_has_the_time_that_the_database_has() -> None:
+    like = {"event_id": "1", "user_id": "u", "item_id": "x", "event": "like"}
+    retract = {**like, "event_id": "2", "event": "retract"}
+    recent = Recent(10)
+    recent.take([event_row(like, 3.0)])  # sent again, here, before this replica has read the others' events
+    recent.note([event_row(like, 1.0), event_row(retract, 2.0)])
+    assert recent.of("u").said == {}
+    recent = Recent(10)
+    recent.take([event_row(like, 1.0), event_row(retract, 2.0)])
+    recent.note([event_row(like, 3.0)])  # another replica's came into the database first
+    assert recent.of("u").said == {"x": ("like", None)}
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from("ab"), st.sampled_from("xyz"), KINDS), max_size=60))
+def test_of_events_with_one_id_the_first_acts(events: list[tuple[int, str, str, str]]) -> None:
+    names = ("event_id", "user_id", "item_id", "event")
+    rows = [event_row(dict(zip(names, (str(one[0]), *one[1:]))), float(at)) for at, one in enumerate(events)]
+    first = {(row["user_id"], row["event_id"]): row for row in reversed(rows)}
+    sent, once = Recent(100), Recent(100)
+    for row in rows:
+        sent.take([row])
+    once.note(sorted(first.values(), key=lambda row: float(row["ts"])))
+    assert [sent.of(user) for user in "ab"] == [once.of(user) for user in "ab"]
+
+
+def test_a_whole_request_that_is_sent_again_does_not_act_again() -> None:
+    recent = Recent(1000)
+    kinds = ("like", "dislike", "retract", "click")
+    rows = [_event("u", str(n % 7), kinds[n % 4], at=float(n)) for n in range(MAX_EVENTS)]
+    recent.take(rows)
+    before = recent.of("u")
+    recent.take([{**row, "ts": row["ts"] + 5000} for row in rows])
+    assert recent.of("u") == before
+
+
+WIDE = "\U0001f600" * 190  # four bytes a character
+
+
+def _traced(recent: Recent, n: int, items_of_one: int, wide: str = "", events_of_one: int = 1) -> tuple[float, float]:
+    """Bytes that pairs take, and what is counted."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(n * events_of_one):
+            pair = number // events_of_one
+            names = (f"e{number}", f"user-{pair // items_of_one}{wide}", f"item-{pair % 3000}{wide}", "like")
+            row = dict(zip(("event_id", "user_id", "item_id", "event"), names))
+            recent.note([event_row({**row, "list_id": f"{pair:032x}{wide}"}, 1e9 + number)])
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0], recent.n_bytes
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("items_of_one", "wide", "events_of_one"),
+    [(1, "", 1), (5, "", 1), (100, "", 1), (1, WIDE, 1), (7, WIDE, 1), (5, "", 5)],
+)
+def test_bytes_are_counted_as_they_are(items_of_one: int, wide: str, events_of_one: int) -> None:
+    found, counted = _traced(Recent(1_000_000), 20_000 if not wide else 5000, items_of_one, wide, events_of_one)
+    assert 0.8 < counted / found < 1.25
+
+
+def test_what_long_ids_take_is_bounded() -> None:
+    recent = Recent(10_000)
+    found, counted = _traced(recent, 20_000, 1, WIDE)
+    assert counted <= 10_000 * BYTES
+    assert found < 1.25 * 10_000 * BYTES  # 30 MB without a bound
+    assert 1000 < len(recent) < 2000
+    assert len(recent.of(f"user-19999{WIDE}").taken) == 1
+    small = Recent(3)
+    small.note([_event("u", f"{n}{WIDE}", "like", at=float(n)) for n in range(9)])
+    assert [item.removesuffix(WIDE) for item in small.of("u").taken] == ["8", "7", "6"], "one user is kept"
+    small.note([_event("v", "x", "like")])
+    assert small.of("u") == NOTHING
+
+
+def test_reading_back_takes_no_more_than_what_is_remembered(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'feedback.db'}")
+    for first in range(0, 20_000, 1000):
+        database.write("event", [_event(f"{n}{WIDE}", f"{n}{WIDE}", "like") for n in range(first, first + 1000)])
+    recent = Recent(20_000)
+    follow = Follow(database, recent, Monitoring())
+    tracemalloc.start()
+    try:
+        follow.look()
+        assert tracemalloc.get_traced_memory()[1] < 20_000 * BYTES + 12_000_000
+    finally:
+        tracemalloc.stop()
+    assert 2000 < len(recent) < 5000
+    database.close()
+
+
+@pytest.mark.cli
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory of a process is read from /proc")
+def test_a_replica_stays_small_whatever_ids_it_is_sent(tmp_path: Path) -> None:
+    """Each body has 245,000 bytes; without the bound this took 104 MB."""
+    with served(bundle_of(), tmp_path, RECENT_ITEMS="20000", QUEUE_SIZE="1000") as replica:
+        before, n_sent = _resident(replica), 0
+        while n_sent < 25_000:
+            numbers = range(n_sent, n_sent + 100)
+            names = ("user_id", "item_id", "list_id")
+            rows = [{"event_id": str(n), "event": "like", **dict.fromkeys(names, f"{n}{WIDE}")} for n in numbers]
+            body = json.dumps(rows, ensure_ascii=False).encode()
+            url = f"http://127.0.0.1:{replica.port}/v1/feedback"
+            try:
+                urllib.request.urlopen(urllib.request.Request(url, body, {"content-type": "application/json"}))
+                n_sent += 100
+            except urllib.error.HTTPError as error:
+                if error.code != 503:  # the queue is full
+                    raise
+                time.sleep(0.05)
+        assert _resident(replica) - before < 40
+
+
+def _resident(replica: Process) -> int:
+    """MB of a process that are in memory."""
+    lines = Path(f"/proc/{replica.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024
 
 
 def test_a_hundred_thousand_pairs_take_few_megabytes() -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from recsys_lab.serving import privacy
 from recsys_lab.serving.retention import AT_A_TIME, DAY, Retention
 from recsys_lab.serving.settings import Settings
 from recsys_lab.serving.spool import Spool
-from recsys_lab.serving.storage import LONGEST, Database
+from recsys_lab.serving.storage import FORGOTTEN, LONGEST, Database
 from tests.judgement.traffic import database_in, done, shown
 from tests.serving.apps import Registry, Start, app_of, stored, wait_until
 
@@ -78,6 +79,20 @@ def test_it_looks_again_in_an_hour_and_after_an_error_in_a_minute(
     now[0] += 60
     retention.step()
     assert stored(tmp_path) == []
+
+
+def test_that_a_user_is_forgotten_is_known_as_long_as_rows_of_theirs_may_come(tmp_path: Path) -> None:
+    database, days = database_in(tmp_path), 10 / DAY
+    database.write("event", [])
+    privacy.forget_in_database(database, "gone")
+    with database.begin() as connection:
+        connection.execute(FORGOTTEN.update().values(ts=time.time() - 20))
+    Retention(database, tmp_path, days).step()
+    assert database.write("event", [{**_aged(0, "waits")[1], "user_id": "gone"}]).forgotten == 1
+    with database.begin() as connection:
+        connection.execute(FORGOTTEN.update().values(ts=time.time() - 80))
+    Retention(database, tmp_path, days).step()
+    assert stored(tmp_path, "forgotten") == []
 
 
 def _is_among_the_last(database: Database, name: str) -> bool:

@@ -76,6 +76,14 @@ def test_every_name(name: str, text: str, value: Any) -> None:
         ("DATABASE_URL", "postgresql+psycopg://me:a?b@host/db"),
         ("DATABASE_URL", "postgresql+psycopg://host:port/db"),
         ("DATABASE_URL", "mysql://host/db"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", "sqlite+pysqlite:///file::memory:?uri=true"),
+        ("DATABASE_URL", "sqlite:////data/feedback.db?mode=memory&uri=true"),
+        ("DATABASE_URL", "sqlite:///file:/feedback?vfs=memdb&uri=true"),
+        ("DATABASE_URL", "sqlite:///feedback.db"),
+        ("DATABASE_URL", "sqlite://host/feedback.db"),
         ("BUNDLE_DIR", ""),
         ("MODEL", "../etc"),
         ("ALIAS", "a b"),
@@ -100,6 +108,11 @@ def test_every_name(name: str, text: str, value: Any) -> None:
 def test_a_value_that_is_not_right(name: str, text: str) -> None:
     with pytest.raises(ValueError, match=rf"RECSYS_LAB_{name} is .*right (would be|is) "):
         Settings.from_environment({**LEAST, f"RECSYS_LAB_{name}": text})
+
+
+@pytest.mark.parametrize("url", ["sqlite:////data/feedback.db", "sqlite:///file:/data/x.db?vfs=unix-dotfile&uri=true"])
+def test_a_file_of_sqlite_with_its_whole_path(url: str) -> None:
+    assert Settings.from_environment({**LEAST, "RECSYS_LAB_DATABASE_URL": url}).database_url == url
 
 
 def test_defaults_stand_in_for_what_is_missing() -> None:

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from recsys_lab.cli import main
-from recsys_lab.serving.storage import Database, Follower, OldTables, Written
+from recsys_lab.judgement import judge_shadow, judge_split
+from recsys_lab.serving.storage import BadRow, Database, Follower, OldTables, Written
 from tests.judgement.traffic import database_in, done, shown
 from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, stored, wait_until
 
@@ -31,6 +32,13 @@ CREATE TABLE feedback (event_id TEXT NOT NULL, ts FLOAT NOT NULL, user_id TEXT N
   event TEXT NOT NULL, request_id TEXT, PRIMARY KEY (event_id));
 INSERT INTO feedback VALUES ('before', 1.0, 'u', '5', 'click', NULL);
 """  # as version 0.1.0 made them before lists had ids of their own
+
+
+UNIQUE_OVER_ALL = """
+CREATE TABLE feedback (seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL, ts FLOAT NOT NULL,
+  user_id TEXT NOT NULL, item_id TEXT NOT NULL, event TEXT NOT NULL, list_id TEXT, UNIQUE (event_id));
+INSERT INTO feedback (event_id, ts, user_id, item_id, event) VALUES ('before', 1.0, 'u', '5', 'click');
+"""  # as version 0.1.0 made it before event ids were those of their user
 
 
 def _event(name: str, **changes: Any) -> dict[str, Any]:
@@ -138,23 +146,103 @@ def test_tables_of_an_earlier_version_are_refused_and_what_waits_is_kept(
     event = {"event_id": "waits", "user_id": "u", "item_id": "5", "event": "click"}
     assert client.post("/v1/feedback", json=[event]).status_code == 202
     wait_until(lambda: "another version made it" in caplog.text)
-    assert f"mv {file} {file}.old" in caplog.text
+    command = _command(caplog.text)
+    assert command == f"mkdir -m 700 {tmp_path}/old_feedback.db && mv {file}* {tmp_path}/old_feedback.db/"
     assert metric(client, "database_up") == 0
     assert app_of(client).state.feedback.close(1.0) == 0
     assert stored(tmp_path)[0]["event_id"] == "before"
     for name in ("REGISTRY_URI", "BUNDLE_DIR", "DATABASE_URL"):
         monkeypatch.setenv(f"RECSYS_LAB_{name}", f"sqlite:///{file}")
     monkeypatch.setenv("RECSYS_LAB_BUNDLE_DIR", str(tmp_path / "bundles"))
-    for command in (
+    for typed in (
         ["judge", "--share", "0.1"],
         ["export-feedback", "--output", str(tmp_path / "a.csv")],
         ["forget", "u"],
     ):
-        assert main(command) == 2
-        assert f"mv {file} {file}.old" in capsys.readouterr().err
-    file.rename(f"{file}.old")  # the fix that the message names
+        assert main(typed) == 2
+        assert command in capsys.readouterr().err
+    subprocess.run(["sh", "-c", command], check=True)
     start()
     wait_until(lambda: [row["event_id"] for row in stored(tmp_path)] == ["waits"])
+
+
+def _command(message: str) -> str:
+    """How a database is moved away, as a message says."""
+    return message.partition("what SQLite keeps beside it: ")[2].partition("; new tables")[0]
+
+
+KILLED = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA journal_mode=WAL")
+connection.executescript(sys.argv[2])
+connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+for n in range(50):
+    connection.execute("INSERT INTO feedback VALUES (?, 1.0, 'u', '5', 'click', NULL)", [f"e{n}"])
+if sys.argv[3] == "reads":  # on, and so keeps the log from being emptied
+    connection.execute("BEGIN")
+    connection.execute("SELECT * FROM feedback").fetchall()
+    print(flush=True)
+    sys.stdin.read()
+os._exit(1)
+"""  # a replica of an earlier version that is killed: its last rows stand in SQLite's log
+
+
+@pytest.mark.parametrize("then", ["is gone", "reads"])
+def test_rows_in_the_log_of_sqlite_move_with_an_old_database(tmp_path: Path, then: str) -> None:
+    folder = tmp_path / "it's here"
+    folder.mkdir()
+    file, place = folder / "feedback.db", folder / "old_feedback.db2"
+    (folder / "old_feedback.db").mkdir()  # from an earlier time
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(file), OLD, then], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        assert Path(f"{file}-wal").stat().st_size > 50 * 4096
+        database = Database(f"sqlite:///{file}", longest=1.0)
+        with pytest.raises(OldTables) as refused:
+            database.write("event", [_event("a")])
+        assert (Path(f"{file}-wal").stat().st_size == 0) == (then == "is gone")
+        database.close()
+        writer.kill()
+    subprocess.run(["sh", "-c", _command(str(refused.value))], check=True)
+    assert list(folder.glob("feedback.db*")) == []
+    with closing(sqlite3.connect(place / "feedback.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM feedback").fetchone() == (51,)
+    assert Database(f"sqlite:///{file}").write("event", [_event("a")]) == Written(1, 0, 0)
+
+
+def test_a_table_whose_event_ids_are_unique_over_all_users_is_of_an_earlier_version(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "feedback.db")) as connection:
+        connection.executescript(UNIQUE_OVER_ALL)
+    expected = r"unique \(event_id\); expected the columns .*, unique \(event_id, user_id\): another version made it"
+    with pytest.raises(OldTables, match=expected):
+        database_in(tmp_path).write("event", [_event("a")])
+    with pytest.raises(OldTables, match=expected):
+        next(database_in(tmp_path).read("event"))
+
+
+def test_an_event_id_belongs_to_its_user(tmp_path: Path) -> None:
+    """Whoever sends the ids of others first would keep their events out."""
+    database = database_in(tmp_path)
+    assert database.write("event", [_event("x", user_id="mallory")]) == Written(1, 0, 0)
+    assert database.write("event", [_event("x", user_id="bob"), _event("x", user_id="bob")]) == Written(1, 1, 0)
+    assert database.write("event", [_event("x", user_id="mallory", item_id="6")]) == Written(0, 1, 0)
+    assert [(row["user_id"], row["item_id"]) for row in database.read("event")] == [("mallory", "5"), ("bob", "5")]
+
+
+def test_what_is_new_of_a_forgotten_user_is_not_hit_by_an_old_row_of_another_one(tmp_path: Path) -> None:
+    from recsys_lab.serving import privacy
+
+    database, now = database_in(tmp_path), time.time()
+    database.write("event", [])
+    for user in ("a", "b"):
+        privacy.forget_in_database(database, user)
+    database.write("event", [_event("2", user_id="a", ts=now + 1000)])
+    old = [_event("1", user_id="a", ts=now - 1), _event("2", user_id="b", ts=now - 1)]
+    assert database.write("event", [*old, _event("2", user_id="a", ts=now - 1)]) == Written(0, 0, 3)
+    assert [(row["event_id"], row["user_id"]) for row in stored(tmp_path)] == [("2", "a")]
 
 
 def test_a_row_of_another_person_is_not_hit_by_a_forgotten_one(tmp_path: Path) -> None:
@@ -228,6 +316,67 @@ def test_a_number_is_never_drawn_twice(tmp_path: Path) -> None:
     privacy.forget_in_database(database, "gone")
     database.write("event", [_event("c")])
     assert [(row["seq"], row["event_id"]) for row in follower.read()] == [(3, "c")]
+
+
+BAD = {
+    "ts": "'soon', 'u', '5', 'like', NULL",
+    "user_id": "1.0, x'ff', '5', 'like', NULL",
+    "item_id": "1.0, 'u', CAST(x'ff41' AS TEXT), 'like', NULL",  # not UTF-8
+    "event": "1.0, 'u', '5', 'bought', NULL",
+    "list_id": f"1.0, 'u', '5', 'like', '{'x' * 201}'",
+}
+
+
+def insert_bad(file: Path, *columns: str) -> None:
+    """Rows that the service cannot have written, which SQLite takes, between two good ones."""
+    good = "9e9, 'u', '5', 'like', NULL"
+    with closing(sqlite3.connect(file)) as connection:
+        for number, row in enumerate([good, *(BAD[column] for column in columns), good]):
+            names = "event_id, ts, user_id, item_id, event, list_id"
+            connection.execute(f"INSERT INTO feedback ({names}) VALUES ('bad-{number}', {row})")
+        connection.commit()
+
+
+def test_a_row_that_is_no_event_is_skipped_alone_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'feedback.db'}", longest=1.0)
+    database.write("event", [_event("first")])
+    insert_bad(tmp_path / "feedback.db", *BAD)
+    follower = Follower(database, newest=100)
+    assert [row["seq"] for row in follower.read()] == [1, 2, 8]
+    (said,) = [one for one in caplog.records if "feedback are skipped" in one.message]
+    assert said.fields["first"] == "seq 3 (ts), seq 4 (user_id), seq 5 (item_id), seq 6 (event), seq 7 (list_id)"  # type: ignore[attr-defined]
+    assert follower.read() == []
+    database.write("event", [_event("last")])
+    assert [row["event_id"] for row in follower.read()] == ["last"]
+
+
+def test_events_of_a_page_that_was_not_taken_are_given_again(tmp_path: Path) -> None:
+    database = database_in(tmp_path)
+    database.write("event", [_event("a"), _event("b")])
+    follower = Follower(database, newest=100)
+    for page in follower.pages():
+        assert len(page) == 2
+        break  # as an error of whoever takes them does
+    assert [row["event_id"] for row in follower.read()] == ["a", "b"]
+
+
+def test_what_cannot_be_judged_is_named(tmp_path: Path) -> None:
+    database = database_in(tmp_path)
+    database.write("impression", [shown("good", "u"), shown("bad", "u")])
+    database.require_sound()
+    for column, value in (("item_ids", "'[1'"), ("ts", "'soon'"), ("model", "x'ff'")):
+        with database.begin() as connection:
+            connection.exec_driver_sql(f"UPDATE impressions SET {column} = {value} WHERE list_id = 'bad'")
+        with pytest.raises(BadRow, match=rf"the table impressions of .* column {column}: list_id = 'bad'"):
+            judge_split(database, 0.1)
+        with database.begin() as connection:
+            connection.exec_driver_sql(
+                f"UPDATE impressions SET {column} = (SELECT {column} FROM impressions WHERE list_id = 'good')"
+            )
+        database.require_sound()
+    insert_bad(tmp_path / "feedback.db", "ts")
+    with pytest.raises(BadRow, match=r"column ts: seq = 2. Fix: correct it, or DELETE FROM feedback WHERE seq = 2"):
+        judge_shadow(database)
 
 
 def test_two_writers_of_one_file_wait_for_each_other(tmp_path: Path) -> None:

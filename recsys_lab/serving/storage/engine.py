@@ -16,6 +16,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from recsys_lab.serving.logs import log
+from recsys_lab.serving.storage.sqlite_file import file_of
 
 BUSY, PATIENT = 2.0, 30.0  # seconds that a writer of SQLite waits for others; that a command does
 CONNECT = 2  # seconds to connect to PostgreSQL
@@ -44,7 +45,10 @@ def engine_of(url: str, longest: float | None) -> sa.Engine:
     except ModuleNotFoundError as error:
         raise ImportError(f"{parsed.drivername} needs the package {error.name}: pip install {error.name}") from None
     if (file := file_of(engine)) is not None:
-        sa.event.listen(engine, "do_connect", lambda dialect, _, names, options: _open(dialect, file, names, options))
+        text: Any = str if longest is None else _text
+        sa.event.listen(
+            engine, "do_connect", lambda dialect, _, names, options: _open(dialect, file, names, options, text)
+        )
     return engine
 
 
@@ -60,21 +64,22 @@ def _bounds(url: sa.URL, longest: float | None) -> dict[str, Any]:
     return bounds
 
 
-def file_of(engine: sa.Engine) -> Path | None:
-    """The file of a SQLite database; None for one in memory, and for PostgreSQL."""
-    name = engine.url.database
-    if engine.dialect.name != "sqlite" or not name or name == ":memory:":
-        return None
-    return Path(name.removeprefix("file:"))
-
-
-def _open(dialect: Any, file: Path, names: Any, options: dict[str, Any]) -> Any:
+def _open(dialect: Any, file: Path, names: Any, options: dict[str, Any], text: Any) -> Any:
     """A connection to a file of SQLite; in a folder that is not for writing one that needs no files beside it."""
     if not os.access(file.parent, os.W_OK) and not file.with_name(f"{file.name}-wal").exists():
         return dialect.connect(f"file:{quote(str(file))}?mode=ro&immutable=1", **{**options, "uri": True})
     made = dialect.connect(*names, **options)
     made.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
+    made.text_factory = text
     return made
+
+
+def _text(content: bytes) -> str | bytes:
+    """Text of SQLite; bytes where it is not UTF-8: a replica skips that row, where a command ends with an error."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
 
 
 def use_wal(connection: sa.Connection) -> None:
