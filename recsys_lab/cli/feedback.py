@@ -49,7 +49,7 @@ def do_export_feedback(given: Namespace) -> int:
     events = [name.strip() for name in given.events.split(",")]
     with database_errors(settings.database_url):
         n_rows = export_feedback(settings.database_url, given.output, events)
-    print(f"Wrote {n_rows:,} rows to {given.output}; in an experiment: dataset: {{path: {given.output}}}")
+    print(f"Wrote {n_rows:,} rows to {given.output}; in an experiment: dataset: {{path: {given.output}, ids: str}}")
     return 0
 
 
