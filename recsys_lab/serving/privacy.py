@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,10 +17,11 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from recsys_lab.serving.export import UNFINISHED
 from recsys_lab.serving.private import written_privately
 from recsys_lab.serving.spool import Piece, files_in, locked, pieces_of
 from recsys_lab.serving.storage import EXPORTS, FORGOTTEN, TABLES, Database, Kind, NoTables, Row, hash_of
-from recsys_lab.serving.table_files import Columns, read_table, written_table
+from recsys_lab.serving.table_files import Columns, held, read_table, written_table
 
 AT_A_TIME = 500  # rows in a transaction: no writer waits for long
 WAIT_FOR_WRITERS = 10  # seconds
@@ -122,26 +123,29 @@ def in_exports(database: Database, user_id: str, *, forget: bool) -> list[InFile
     """
     noted: Sequence[Any] = ()
     with suppress(NoTables), database.connect() as connection:
-        noted = connection.execute(sa.select(EXPORTS.c.host, EXPORTS.c.path).order_by(EXPORTS.c.ts)).all()
+        noted = connection.execute(sa.select(EXPORTS).order_by(EXPORTS.c.ts)).all()
     here = socket.gethostname()
     found = [
-        _in_table(Path(path), user_id, forget)
-        if host == here
-        else InFile(path, problem=f"it is on {host}: run this there with the same database, or delete it")
-        for host, path in noted
+        _in_table(Path(one.path), user_id, forget, one.ts != UNFINISHED)
+        if one.host == here
+        else InFile(one.path, problem=f"it is on {one.host}: run this there with the same database, or delete it")
+        for one in noted
     ]
     return [one for one in found if one.rows or one.problem]
 
 
-def _in_table(file: Path, user_id: str, forget: bool) -> InFile:
+def _in_table(file: Path, user_id: str, forget: bool, was_there: bool) -> InFile:
     try:
-        rows = [row for columns in read_table(file) for row in _theirs(columns, user_id)]
-        if forget and rows:
-            with written_table(file) as write:
-                for columns in read_table(file):
-                    kept = [place for place, user in enumerate(columns["user_id"]) if user != user_id]
-                    write({name: [values[place] for place in kept] for name, values in columns.items()})
+        with held(file) if forget else nullcontext(file) as real:
+            rows = [row for columns in read_table(real) for row in _theirs(columns, user_id)]
+            if forget and rows:
+                with written_table(real) as write:
+                    for columns in read_table(real):
+                        kept = [place for place, user in enumerate(columns["user_id"]) if user != user_id]
+                        write({name: [values[place] for place in kept] for name, values in columns.items()})
     except FileNotFoundError:
+        if not was_there:
+            return InFile(str(file))
         return InFile(str(file), problem="it is gone; if it was moved, delete the rows of this user there")
     except (OSError, ValueError, ImportError) as error:
         return InFile(str(file), problem=f"it cannot be read ({error}); delete it, or the rows of this user in it")

@@ -6,8 +6,6 @@ spool/<id>.jsonl.bad    the lines of such a file that are not rows: kept for who
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
 import math
 import os
@@ -22,7 +20,7 @@ import orjson
 import sqlalchemy as sa
 
 from recsys_lab.serving.logs import log
-from recsys_lab.serving.private import PARTIAL, close_to_others, make_private_folder, written_privately
+from recsys_lab.serving.private import PARTIAL, close_to_others, is_locked, make_private_folder, written_privately
 from recsys_lab.serving.settings import MAX_ID
 from recsys_lab.serving.storage import TABLES, Kind, Row
 
@@ -123,22 +121,13 @@ def locked(file: Path) -> BinaryIO | None:
     except FileNotFoundError:
         return None
     try:
-        _lock(stream)
+        is_locked(stream)  # without locks a row may be written twice, which changes nothing
         if os.path.samestat(os.fstat(stream.fileno()), file.stat()):
             return stream
     except (BlockingIOError, FileNotFoundError):
         pass
     stream.close()
     return None
-
-
-def _lock(stream: BinaryIO) -> None:
-    """Lock a file. Where the file system has no locks it is taken without one: a row that is written twice is one."""
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            raise
 
 
 def pieces_of(stream: BinaryIO) -> Iterator[Piece]:
