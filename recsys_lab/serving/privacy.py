@@ -18,8 +18,8 @@ import orjson
 import sqlalchemy as sa
 
 from recsys_lab.serving.export import UNFINISHED
-from recsys_lab.serving.private import written_privately
-from recsys_lab.serving.spool import Piece, files_in, locked, pieces_of
+from recsys_lab.serving.private import PARTIAL, opened, written_privately
+from recsys_lab.serving.spool import DAMAGED, ROWS, Piece, entries_of, locked, pieces_of
 from recsys_lab.serving.storage import EXPORTS, FORGOTTEN, TABLES, Database, Kind, NoTables, Row, hash_of
 from recsys_lab.serving.table_files import Columns, held, read_table, written_table
 
@@ -91,9 +91,13 @@ def _note(database: Database, user_id: str, now: float) -> None:
 
 def in_spool(folder: Path, user_id: str, *, forget: bool) -> list[InFile]:
     """What waits of a user in files; with ``forget`` these are written again without it."""
-    files = [*files_in(folder), *sorted(folder.glob("*.bad"))]
-    found = [_in_lines(file, user_id, forget) for file in files]
-    return [one for one in found if one.rows or one.n_damaged]
+    try:
+        files = entries_of(folder)
+    except OSError as error:
+        return [InFile(str(folder), problem=f"it cannot be read ({error})")]
+    known = [file for file in files if file.suffix in (ROWS, DAMAGED) or file.name.startswith(PARTIAL)]
+    found = [_in_lines(file, user_id, forget) for file in known]
+    return [one for one in found if one.rows or one.n_damaged or one.problem]
 
 
 def _in_lines(file: Path, user_id: str, forget: bool) -> InFile:
@@ -102,18 +106,31 @@ def _in_lines(file: Path, user_id: str, forget: bool) -> InFile:
     def is_theirs(piece: Piece) -> bool:
         return piece.row[1]["user_id"] == user_id if piece.row is not None else quoted in piece.content
 
-    with suppress(FileNotFoundError), file.open("rb") as stream:
-        rows = [piece.row[1] for piece in pieces_of(stream) if piece.row is not None and is_theirs(piece)]
-        n_damaged = sum(piece.row is None and is_theirs(piece) for piece in pieces_of(stream))
+    rows: list[Row] = []
+    n_damaged = 0
+    try:
+        with opened(file) as stream:
+            rows = [piece.row[1] for piece in pieces_of(stream) if piece.row is not None and is_theirs(piece)]
+            n_damaged = sum(piece.row is None and is_theirs(piece) for piece in pieces_of(stream))
         if not forget or not (rows or n_damaged):
             return InFile(str(file), rows, n_damaged)
+        if file.name.startswith(PARTIAL):
+            return InFile(
+                str(file),
+                rows,
+                n_damaged,
+                "half-written; if its process is gone, an hour old it is deleted: run this again",
+            )
         lock = locked(file)
         if lock is None:
             return InFile(str(file), rows, n_damaged, "a running replica has it: it writes none of these rows")
         with lock, written_privately(file) as left:
             left.writelines(piece.content for piece in pieces_of(lock) if not is_theirs(piece))
-        return InFile(str(file), rows, n_damaged)
-    return InFile(str(file))
+    except FileNotFoundError:
+        return InFile(str(file))
+    except OSError as error:
+        return InFile(str(file), rows, n_damaged, f"it cannot be read or written ({error})")
+    return InFile(str(file), rows, n_damaged)
 
 
 def in_exports(database: Database, user_id: str, *, forget: bool) -> list[InFile]:

@@ -34,8 +34,10 @@ def make_private_folder(folder: Path) -> None:
 def make_private_file(file: Path) -> None:
     """Make an empty file for SQLite, or close one that is there, with what SQLite keeps beside it.
 
-    A folder that was there before stays as it is: it may be somebody's home.
+    A folder that was there before stays as it is: it may be somebody's home. SQLite follows links, also those that name
+    no file yet, and so does this.
     """
+    file = Path(os.path.realpath(file))
     if not file.parent.exists():
         make_private_folder(file.parent)
     with suppress(FileExistsError):  # one that is there is not opened: its closing would end SQLite's locks on it
@@ -58,6 +60,22 @@ def close_to_others(path: Path) -> None:
         log("others may read this", level=logging.WARNING, path=str(path), mode=f"{found:o}", reason=error.strerror)
     else:
         log("others could read this; now they cannot", level=logging.WARNING, path=str(path), mode=f"{found:o}")
+
+
+def is_regular(path: Path) -> bool:
+    """Whether this is a file itself: no link to one, no folder, no pipe."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def opened(file: Path, mode: str = "rb") -> BinaryIO:
+    """A regular file, open. OSError for anything else: a link would lead elsewhere, a pipe would never end."""
+    if not stat.S_ISREG(file.lstat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(file))
+    more = os.O_NOFOLLOW | os.O_NONBLOCK
+    return open(file, mode, opener=lambda name, flags: os.open(name, flags | more))  # type: ignore[return-value]
 
 
 def is_locked(file: int | BinaryIO) -> bool:

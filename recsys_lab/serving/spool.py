@@ -20,10 +20,19 @@ import orjson
 import sqlalchemy as sa
 
 from recsys_lab.serving.logs import log
-from recsys_lab.serving.private import PARTIAL, close_to_others, is_locked, make_private_folder, written_privately
+from recsys_lab.serving.private import (
+    PARTIAL,
+    close_to_others,
+    is_locked,
+    is_regular,
+    make_private_folder,
+    opened,
+    written_privately,
+)
 from recsys_lab.serving.settings import MAX_ID
 from recsys_lab.serving.storage import TABLES, Kind, Row
 
+ROWS, DAMAGED = ".jsonl", ".bad"
 LONGEST_LINE = 1_000_000  # bytes; a list of 100 items whose ids are as long as may be has 130,000
 OLD_PARTIAL = 3600.0  # seconds after which nobody is writing a file any more
 _COLUMNS = {kind: {column.name: column for column in table.c if column.name != "seq"} for kind, table in TABLES.items()}
@@ -50,8 +59,7 @@ class Spool:
         Damaged lines are on the disk as a file of their own before the first of the rows is written; the file itself
         goes when all are. A process that dies in between finds the same again.
         """
-        self._make_private()
-        for file in files_in(self.folder):
+        for file in self._files():
             try:
                 stream = locked(file)
                 if stream is None:
@@ -72,20 +80,27 @@ class Spool:
     def keep(self, kind: Kind, rows: Iterable[Row]) -> Path:
         """Write rows to a file that the next start takes. OSError when the disk does not."""
         make_private_folder(self.folder)
-        file = self.folder / f"{uuid.uuid4().hex}.jsonl"
+        file = self.folder / f"{uuid.uuid4().hex}{ROWS}"
         with written_privately(file) as stream:
             stream.writelines(orjson.dumps((kind, row)) + b"\n" for row in rows)
         return file
 
-    def _make_private(self) -> None:
-        """Close the folder, and the one around it, which has the models: both hold ids of people."""
+    def _files(self) -> list[Path]:
+        """The files of rows. All are closed to others, with the folder, and the one around it, which has the models."""
         try:
             for folder in (self.folder.parent, self.folder):
                 make_private_folder(folder)
-            for file in self.folder.iterdir():
-                close_to_others(file)
+            found = entries_of(self.folder)
         except OSError as error:
             log("no feedback can be kept here", level=logging.ERROR, path=str(self.folder), reason=str(error))
+            return []
+        for file in found:
+            try:
+                if is_regular(file):
+                    close_to_others(file)
+            except OSError as error:  # another process may be done with it
+                log("this was not closed to others", level=logging.WARNING, path=str(file), reason=str(error))
+        return [file for file in found if file.suffix == ROWS]
 
     def done(self) -> None:
         """Remove the files that were taken: their rows are written."""
@@ -100,24 +115,37 @@ class Spool:
         self._taken.clear()
 
 
-def files_in(folder: Path) -> list[Path]:
-    """The files of rows; what a process left half-written when it was killed is removed."""
-    for partial in folder.glob(f"{PARTIAL}*"):
-        with suppress(FileNotFoundError):
-            if time.time() - partial.stat().st_mtime > OLD_PARTIAL:
-                partial.unlink()
-    return sorted(file for file in folder.glob("*.jsonl") if not file.name.startswith(PARTIAL))
+def entries_of(folder: Path) -> list[Path]:
+    """What is in a folder, without what a killed process left half-written, which is removed; OSError when closed."""
+    found = []
+    for entry in sorted(folder.iterdir()) if folder.exists() else ():
+        if entry.name.startswith(PARTIAL) and _is_left_over(entry):
+            with suppress(OSError):  # the next start tries again
+                entry.unlink()
+                continue
+        found.append(entry)
+    return found
+
+
+def _is_left_over(partial: Path) -> bool:
+    try:
+        return is_regular(partial) and time.time() - partial.lstat().st_mtime > OLD_PARTIAL
+    except FileNotFoundError:
+        return False
 
 
 def bad_of(file: Path) -> Path:
     """Where the damaged lines of a file are kept."""
-    return file.with_name(f"{file.name}.bad")
+    return file.with_name(f"{file.name}{DAMAGED}")
 
 
 def locked(file: Path) -> BinaryIO | None:
-    """The file, open and locked until it is closed; None where another process has it, or had it and is done."""
+    """The file, open and locked until it is closed; None where another process has it, or had it and is done.
+
+    OSError for what is no regular file.
+    """
     try:
-        stream = file.open("r+b")
+        stream = opened(file, "r+b")
     except FileNotFoundError:
         return None
     try:

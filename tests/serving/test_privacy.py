@@ -449,3 +449,16 @@ def test_a_file_system_without_locks_is_said(
     assert main(["forget", USER]) == 0
     assert _users(settled)["csv"] == {OTHER}
     assert "has no locks: let forget and export-feedback run one at a time" in caplog.text
+
+
+@pytest.mark.usefixtures("wide_open")
+def test_a_database_behind_a_link_is_closed_to_others(tmp_path: Path) -> None:
+    """SQLite makes the file that a link names, with what the umask leaves."""
+    link, real = tmp_path / "feedback.db", tmp_path / "disk" / "real.db"
+    link.symlink_to(real)
+    real.parent.mkdir()
+    database = Database(f"sqlite:///{link}")
+    database.write("event", [done(None, USER, "5")])
+    found = {file.name: f"{stat.S_IMODE(file.stat().st_mode):o}" for file in real.parent.iterdir()}
+    database.close()
+    assert found == {"real.db": "600", "real.db-wal": "600", "real.db-shm": "600"}
