@@ -38,10 +38,10 @@ class InFile:
 
 
 def rows_in_database(database: Database, user_id: str) -> dict[Kind, list[dict[str, Any]]]:
-    """The rows of a user."""
+    """The rows of a user. Raises NoTables where nothing was ever written."""
     queries = {kind: sa.select(table).where(table.c.user_id == user_id) for kind, table in TABLES.items()}
     found: dict[Kind, list[dict[str, Any]]] = {kind: [] for kind in TABLES}
-    with suppress(NoTables), database.connect() as connection:
+    with database.connect() as connection:
         for kind, query in queries.items():
             found[kind] = [dict(row._mapping) for row in connection.execute(query.order_by(TABLES[kind].c.ts))]
     return found

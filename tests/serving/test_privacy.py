@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import shutil
 import socket
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,17 +15,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from recsys_lab import read_interactions
 from recsys_lab.cli import main
-from recsys_lab.serving import model_store, private
+from recsys_lab.serving import model_store
 from recsys_lab.serving.copies import Copies
 from recsys_lab.serving.export import export_feedback
-from recsys_lab.serving.spool import Spool, locked
+from recsys_lab.serving.spool import locked
 from recsys_lab.serving.storage import EXPORTS, Database, Kind, Row, Written
 from tests.judgement.traffic import database_in, done, shown
 from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, stored, wait_until
-
-USER, OTHER = str(bundle_of().user_ids[3]), f"{bundle_of().user_ids[3]}999"  # one id is a part of the other
+from tests.serving.people import OTHER, USER, users_in
 
 
 @pytest.fixture
@@ -89,45 +83,8 @@ def test_files_that_were_open_are_closed_and_it_is_said(
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755, "a folder that may be somebody's home stays as it is"
 
 
-@pytest.fixture
-def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A place with rows of two users everywhere; the environment of the commands points to it."""
-    database = database_in(tmp_path)
-    for user in (USER, OTHER):
-        database.write("impression", [shown(f"{user}-{n}", user, at=float(n)) for n in range(600)])
-        database.write(
-            "event", [done(f"{user}-{n}", user, "5", ("click", "like")[n % 2], at=float(n)) for n in range(40)]
-        )
-    for ending in ("parquet", "csv", "csv.gz"):
-        export_feedback(str(database.engine.url), tmp_path / "out" / f"table.{ending}")
-    database.close()
-    spool = Spool(tmp_path / "bundles" / "spool")
-    waiting = {user: {**done(None, user, "7"), "event_id": f"waits-{user}", "ts": 1.0} for user in (USER, OTHER)}
-    spool.keep("event", [waiting[USER], waiting[OTHER], waiting[USER]])
-    spool.keep("impression", [{**shown("alone", USER), "ts": 1.0}])
-    torn = [f'["event",{{"user_id":"{user}"\n' for user in (USER, OTHER)]
-    (spool.folder / "x.jsonl.bad").write_text("".join(torn))
-    monkeypatch.setenv("RECSYS_LAB_REGISTRY_URI", "http://127.0.0.1:9")
-    monkeypatch.setenv("RECSYS_LAB_BUNDLE_DIR", str(tmp_path / "bundles"))
-    monkeypatch.setenv("RECSYS_LAB_DATABASE_URL", f"sqlite:///{tmp_path / 'feedback.db'}")
-    monkeypatch.setattr(model_store, "version_of", lambda *_: None)
-    return tmp_path
-
-
-def _users(folder: Path) -> dict[str, set[str]]:
-    """Who stands where."""
-    tables = {name: {row["user_id"] for row in stored(folder, name)} for name in ("feedback", "impressions")}
-    files = {
-        "parquet": pd.read_parquet(folder / "out" / "table.parquet"),
-        "csv": pd.read_csv(folder / "out" / "table.csv", dtype=str),
-        "csv.gz": pd.read_csv(folder / "out" / "table.csv.gz", dtype=str),
-    }
-    spool = {json.loads(line)[1]["user_id"] for file in folder.glob("bundles/spool/*.jsonl") for line in file.open()}
-    return {**tables, **{name: set(frame["user_id"]) for name, frame in files.items()}, "spool": spool}
-
-
 def test_a_user_is_forgotten_everywhere(settled: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert all(users == {USER, OTHER} for users in _users(settled).values())
+    assert all(users == {USER, OTHER} for users in users_in(settled).values())
     before = len(pd.read_parquet(settled / "out" / "table.parquet"))
     assert main(["forget", USER]) == 0
     said = capsys.readouterr().out
@@ -135,7 +92,7 @@ def test_a_user_is_forgotten_everywhere(settled: Path, capsys: pytest.CaptureFix
     assert "spool: 4 rows deleted from 3 files" in said
     assert "exports: 3 rows deleted from 3 files" in said
     assert "models: 0 hold rows of this user" in said
-    assert all(users == {OTHER} for users in _users(settled).values())
+    assert all(users == {OTHER} for users in users_in(settled).values())
     assert len(pd.read_parquet(settled / "out" / "table.parquet")) == before - 1
     assert (settled / "bundles" / "spool" / "x.jsonl.bad").read_text() == f'["event",{{"user_id":"{OTHER}"\n'
     assert main(["forget", USER]) == 0  # again
@@ -162,9 +119,9 @@ def test_who_is_unknown_and_a_place_where_nothing_is(
     settled: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["forget", "nobody"]) == 0
-    assert all(users == {USER, OTHER} for users in _users(settled).values())
+    assert all(users == {USER, OTHER} for users in users_in(settled).values())
     empty = tmp_path_factory.mktemp("empty")
-    monkeypatch.setenv("RECSYS_LAB_DATABASE_URL", f"sqlite:///{empty / 'feedback.db'}")
+    monkeypatch.delenv("RECSYS_LAB_DATABASE_URL")  # the default one, which the service never made
     monkeypatch.setenv("RECSYS_LAB_BUNDLE_DIR", str(empty / "bundles"))
     assert main(["forget", USER]) == 0
     assert "database: nothing was ever written to it" in capsys.readouterr().out
@@ -217,7 +174,7 @@ def test_a_running_replica_writes_nothing_of_a_forgotten_user(
     wait_until(lambda: {row["event_id"] for row in stored(settled)} >= {f"new-{OTHER}", f"waits-{OTHER}"})
     wait_until(lambda: not list(settled.glob("bundles/spool/*.jsonl")))
     wait_until(lambda: metric(client, 'feedback_queue{kind="impression"}') == 0)
-    users = _users(settled)
+    users = users_in(settled)
     assert users["feedback"] == users["impressions"] == {OTHER}
     late = {"event_id": "back", "user_id": USER, "item_id": "5", "event": "like"}  # they came back
     assert client.post("/v1/feedback", json=[late]).status_code == 202
@@ -272,7 +229,7 @@ def test_what_is_kept_of_a_user_is_exported(settled: Path, capsys: pytest.Captur
     assert json.loads(capsys.readouterr().out) == found
     assert main(["export-user", USER, "--output", str(settled / "person.txt")]) == 2
     assert "expected .json" in capsys.readouterr().err
-    assert all(users == {USER, OTHER} for users in _users(settled).values()), "nothing is changed"
+    assert all(users == {USER, OTHER} for users in users_in(settled).values()), "nothing is changed"
 
 
 def test_exports_are_noted_with_where_they_are(settled: Path) -> None:
@@ -293,162 +250,6 @@ def test_a_file_that_a_replica_holds_is_left_to_it(settled: Path, capsys: pytest
         for stream in held:
             stream.close()
     assert main(["forget", USER]) == 0
-
-
-FORGETS = """
-import os, sys, time
-from recsys_lab.cli import main
-fsync = os.fsync
-def slowly(number):
-    fsync(number)
-    time.sleep(2)  # before the file takes the place of the one that was read
-os.fsync = slowly
-print("ready", flush=True)
-sys.stdin.readline()
-sys.exit(main(["forget", sys.argv[1]]))
-"""
-
-
-def _child(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """A process that has printed its first line, "ready"."""
-    command = [sys.executable, "-c", code, *arguments]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
-    return child
-
-
-def _goes_on(child: subprocess.Popen[str]) -> None:
-    assert child.stdin is not None
-    child.stdin.write("\n")
-    child.stdin.flush()
-
-
-def _without_registry(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
-    """Other processes have no registry to ask: the lab's own, which is not there."""
-    monkeypatch.delenv("RECSYS_LAB_REGISTRY_URI")
-    monkeypatch.setenv("RECSYS_LAB_HOME", str(place / "home"))
-
-
-def test_who_is_forgotten_at_the_same_time_as_others_stays_forgotten(
-    settled: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two that read a file and then replaced it brought the rows of each other back."""
-    _without_registry(monkeypatch, settled)
-    shutil.rmtree(settled / "bundles" / "spool")
-    file = settled / "out" / "table.csv"
-    several = [_child(FORGETS, user) for user in (USER, OTHER)]
-    for child in several:
-        _goes_on(child)
-    said = [child.communicate(timeout=120)[0] for child in several]
-    assert [child.returncode for child in several] == [0, 0]
-    assert all("exports: 3 rows deleted from 3 files" in one for one in said)
-    assert file.read_text() == '"user_id","item_id","rating","timestamp","event"\n'
-    assert not {"parquet", "csv", "csv.gz"} & {name for name, users in _users(settled).items() if users}
-
-
-EXPORTS_SLOWLY = """
-import os, sys
-from pathlib import Path
-from recsys_lab.serving import export
-calls = {"reading": (export, "_columns"), "written": (os, "fsync")}  # where it waits
-place, name = calls[sys.argv[3]]
-call = getattr(place, name)
-def slowly(one):
-    setattr(place, name, call)
-    print("ready", flush=True)
-    if not sys.stdin.readline():
-        os._exit(9)
-    return call(one)
-setattr(place, name, slowly)
-print(export.export_feedback(sys.argv[1], Path(sys.argv[2])))
-"""
-
-
-@pytest.mark.parametrize("when", ["reading", "written"])
-@pytest.mark.parametrize("name", ["new.csv", "table.parquet"])
-def test_who_is_forgotten_during_an_export_is_not_in_it(
-    settled: Path, capsys: pytest.CaptureFixture[str], name: str, when: str
-) -> None:
-    file = settled / "out" / name
-    child = _child(EXPORTS_SLOWLY, os.environ["RECSYS_LAB_DATABASE_URL"], str(file), when)
-    later = threading.Timer(3, _goes_on, [child])
-    later.start()
-    assert main(["forget", USER]) == 0
-    later.join()
-    assert child.communicate(timeout=60)[0] == "2\n"
-    said = capsys.readouterr().out
-    assert f"  {file}\n" in said
-    assert set(read_interactions(file, ids="str").catalogue.user_ids) == {OTHER}
-    assert f"exports: {4 if name == 'new.csv' else 3} rows deleted" in said
-
-
-def test_an_export_that_was_killed_leaves_nothing_of_a_forgotten_user(
-    settled: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = settled / "later"
-    child = _child(EXPORTS_SLOWLY, os.environ["RECSYS_LAB_DATABASE_URL"], str(folder / "new.csv"), "written")
-    child.communicate(timeout=60)
-    assert child.returncode == 9
-    assert [file.name[:17] for file in folder.iterdir()] == [".partial-new.csv."]
-    assert main(["forget", USER]) == 0
-    assert list(folder.iterdir()) == []
-    assert "NOT" not in capsys.readouterr().out
-
-
-def test_an_export_that_failed_is_no_file_that_is_gone(settled: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(LookupError, match="no such feedback"):
-        export_feedback(os.environ["RECSYS_LAB_DATABASE_URL"], settled / "out" / "views.csv", ["view"])
-    assert main(["forget", USER]) == 0
-    assert "views.csv" not in capsys.readouterr().out
-    file = settled / "out" / "table.csv"
-    with pytest.raises(LookupError, match="no such feedback"):  # one that was there, and is elsewhere now
-        export_feedback(os.environ["RECSYS_LAB_DATABASE_URL"], file, ["view"])
-    file.unlink()
-    assert main(["forget", USER]) == 1
-    assert f"NOT {file}: it is gone" in capsys.readouterr().out
-
-
-def test_rows_behind_a_link_are_deleted_where_they_are(settled: Path) -> None:
-    """The link was replaced by a table, and what it named kept the rows."""
-    link, real = settled / "out" / "table.csv", settled / "elsewhere" / "big.csv"
-    real.parent.mkdir()
-    link.rename(real)
-    link.symlink_to(real)
-    assert main(["forget", USER]) == 0
-    assert link.is_symlink()
-    assert f'"{USER}"' not in real.read_text()
-    export_feedback(os.environ["RECSYS_LAB_DATABASE_URL"], link)
-    assert link.is_symlink()
-    link.unlink()
-    assert main(["forget", OTHER]) == 1  # the link is gone
-    assert f'"{OTHER}"' not in real.read_text(), "noted is the file"
-
-
-def test_a_folder_that_is_held_for_long_is_named(
-    settled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(private, "PATIENCE", 0.2)
-    with private.only_writer(settled / "out"):
-        assert main(["forget", USER]) == 1
-        with pytest.raises(TimeoutError, match="another process has changed files"):
-            export_feedback(os.environ["RECSYS_LAB_DATABASE_URL"], settled / "out" / "table.csv")
-    said = capsys.readouterr().out
-    assert f"NOT {settled / 'out' / 'table.csv'}: it cannot be read (another process has changed files" in said
-    assert main(["forget", USER]) == 0
-    assert _users(settled)["csv"] == {OTHER}
-
-
-def test_a_file_system_without_locks_is_said(
-    settled: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def none(*_: object) -> None:
-        raise OSError(errno.EBADF, "a folder on NFS")
-
-    monkeypatch.setattr(fcntl, "flock", none)
-    assert main(["forget", USER]) == 0
-    assert _users(settled)["csv"] == {OTHER}
-    assert "has no locks: let forget and export-feedback run one at a time" in caplog.text
 
 
 @pytest.mark.usefixtures("wide_open")
