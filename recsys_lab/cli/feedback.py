@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Sequence
-from contextlib import closing
+import os
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from recsys_lab.cli.settings import database_errors, read_settings
 if TYPE_CHECKING:
     from recsys_lab.serving.privacy import InFile
     from recsys_lab.serving.settings import Settings
+    from recsys_lab.serving.storage import Database
 
 FEEDBACK = ("export-feedback", "judge", "forget", "export-user")  # the commands of this file
 
@@ -35,10 +37,58 @@ def add_feedback_commands(commands: Any) -> None:
     forget = commands.add_parser(
         "forget", help="delete what the service keeps of a user, and name the models with them"
     )
-    forget.add_argument("user", help="the id, as text")
+    forget.add_argument("user", type=_user, help="the id, as text")
     person = commands.add_parser("export-user", help="what the service keeps of a user, as JSON")
-    person.add_argument("user", help="the id, as text")
+    person.add_argument("user", type=_user, help="the id, as text")
     person.add_argument("--output", type=Path, metavar="FILE.json", help="default: the terminal")
+
+
+def _user(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ArgumentTypeError(f"{text!r} is not UTF-8; expected an id as the service takes it") from None
+    return text
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Database]:
+    """The database. A row that no column can mean is named, and the process ends with 1 where there is no database."""
+    from recsys_lab.serving.mistyped import mistyped_row
+    from recsys_lab.serving.storage import Database
+
+    with database_errors(settings.database_url), closing(Database(settings.database_url)) as database:
+        try:
+            yield database
+        except LookupError:
+            _require_tables(database)
+            raise
+        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            if row := mistyped_row(database):
+                raise ValueError(row) from error
+            raise
+
+
+def _require_tables(database: Database) -> None:
+    """End the process where somebody named a database that is not there, or is another one."""
+    from recsys_lab.serving.storage import NoTables
+
+    if not _is_named():
+        return
+    try:
+        with database.connect():
+            pass
+    except NoTables:
+        url = database.engine.url.set(query={}).render_as_string(hide_password=True)
+        raise SystemExit(
+            f"recsys-lab: the database {url} does not exist, or the service never wrote to it; nothing was done. "
+            "Expected in RECSYS_LAB_DATABASE_URL: the one that the replicas have, with the whole path of a file"
+        ) from None
+
+
+def _is_named() -> bool:
+    names = ("RECSYS_LAB_DATABASE_URL", "RECSYS_LAB_DATABASE_URL_FILE")
+    return any(os.environ.get(name, "").strip() for name in names)
 
 
 def do_export_feedback(given: Namespace) -> int:
@@ -47,9 +97,9 @@ def do_export_feedback(given: Namespace) -> int:
 
     settings, _ = read_settings()
     events = [name.strip() for name in given.events.split(",")]
-    with database_errors(settings.database_url):
+    with _opened(settings):
         n_rows = export_feedback(settings.database_url, given.output, events)
-    print(f"Wrote {n_rows:,} rows to {given.output}; in an experiment: dataset: {{path: {given.output}}}")
+    print(f"Wrote {n_rows:,} rows to {given.output}; in an experiment: dataset: {{path: {given.output}, ids: str}}")
     return 0
 
 
@@ -57,7 +107,6 @@ def do_judge(given: Namespace) -> int:
     """Judge; 1 when users did not reach the two arms as they were drawn."""
     from recsys_lab.judgement import judge_shadow, judge_split, report
     from recsys_lab.judgement.times import seconds_of
-    from recsys_lab.serving.storage import Database
 
     if given.output is not None:
         report.check_ending(given.output)
@@ -65,7 +114,7 @@ def do_judge(given: Namespace) -> int:
     options = {name: getattr(given, name) for name in ("champion", "challenger", "min_effect")}
     options |= {name: seconds_of(getattr(given, name)) for name in ("since", "until") if getattr(given, name)}
     share = settings.ab_share if given.share is None else given.share
-    with database_errors(settings.database_url), closing(Database(settings.database_url)) as database:
+    with _opened(settings) as database:
         if given.shadow or (given.share is None and settings.shadow and not settings.ab_share):
             found = judge_shadow(database, **options)
         else:
@@ -80,17 +129,18 @@ def do_judge(given: Namespace) -> int:
 def do_forget(given: Namespace) -> int:
     """Delete what is kept of a user; 1 when something could not be looked at."""
     from recsys_lab.serving import privacy
-    from recsys_lab.serving.storage import Database, NoTables
+    from recsys_lab.serving.storage import NoTables
 
     settings, is_local = read_settings()
-    with database_errors(settings.database_url), closing(Database(settings.database_url)) as database:
+    with _opened(settings) as database:
         try:
             n_deleted = privacy.forget_in_database(database, given.user)
         except NoTables:
+            _require_tables(database)
             print("database: nothing was ever written to it")
         else:
             print(f"database: {n_deleted['impression']:,} lists and {n_deleted['event']:,} events deleted")
-            print("  replicas write no row of this user from before now; backups of the database may have some")
+            print("  replicas write no row of this user from before now or the minute after it; backups may have some")
         exports = privacy.in_exports(database, given.user, forget=True)
     spool = privacy.in_spool(settings.bundle_dir / "spool", given.user, forget=True)
     n_problems = sum(
@@ -107,13 +157,18 @@ def do_export_user(given: Namespace) -> int:
     from recsys_lab.serving import privacy
     from recsys_lab.serving.holders import models_holding
     from recsys_lab.serving.private import written_privately
-    from recsys_lab.serving.storage import Database
+    from recsys_lab.serving.storage import NoTables
 
     if given.output is not None and given.output.suffix != ".json":
         raise ValueError(f"{given.output} ends in {given.output.suffix or 'nothing'!r}; expected .json")
     settings, is_local = read_settings()
-    with database_errors(settings.database_url), closing(Database(settings.database_url)) as database:
-        rows = privacy.rows_in_database(database, given.user)
+    with _opened(settings) as database:
+        try:
+            rows = privacy.rows_in_database(database, given.user)
+        except NoTables:
+            _require_tables(database)
+            rows = {"impression": [], "event": []}
+        json.dumps(rows)  # a row that cannot be written is named
         exports = privacy.in_exports(database, given.user, forget=False)
     spool = privacy.in_spool(settings.bundle_dir / "spool", given.user, forget=False)
     models = models_holding(settings, given.user, ask_registry=_has_registry(is_local))

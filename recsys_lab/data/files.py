@@ -46,7 +46,8 @@ def read_interactions(
     is 1), ``timestamp=None`` when there are no times. ``sep=None``: Parquet for .parquet and .pq, tab for .tsv, .tab,
     else comma; .gz is unpacked. ``columns`` names those of a file without a header. ``duplicates``: what becomes of a
     pair in several rows: "error", "keep_last", "keep_first" (by time, else by position), "mean" or "sum" of ratings.
-    ``ids``: "auto" takes whole numbers as int64 (007 stays text), else text; "str" takes all as text. Times are numbers
+    ``ids``: "auto" takes whole numbers as int64 (007 stays text), else text; "str" takes all as text. An id that is a
+    word for a missing value, such as nan or NULL, is one in double quotes, in Parquet and in frames. Times are numbers
     in ``time_unit`` ("s", "ms", "us", "ns") since 1970, or ISO dates (UTC where no zone is given): Unix seconds result.
 
     ``items`` is a file or frame of one row an item, with a column named as ``item``; its other columns come along, and
@@ -116,7 +117,7 @@ def _ids(table: Table, column: str, ids: str) -> NDArray[Any]:
             f"{table.place(row)}: column {column!r} mixes values of several types, such as int and str, from this row "
             'on; ids must be of one type: convert the column, or pass ids="str"'
         )
-    return check_ids(table.columns[column], column, table.place, ids)
+    return check_ids(table.columns[column], column, table.place, ids, table.without(column))
 
 
 def _check_columns(table: Table, wanted: dict[str, str | None]) -> None:

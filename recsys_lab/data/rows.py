@@ -17,21 +17,28 @@ Place = Callable[[int], str]
 
 # what programs write where nothing is known; "NA" and "None" may be ids
 MISSING = ("", "nan", "NaN", "NULL", "null", "<NA>", "\\N")
-WHOLE = r"^-?(0|[1-9][0-9]*)$"
+WHOLE = r"^(0|-?[1-9][0-9]*)$"  # as int64 is written again: 007 and -0 are not
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 LATEST = 100_000_000_000  # seconds: the year 5138
 
 
-def check_ids(column: pa.ChunkedArray, name: str, place: Place, kind: str = "auto") -> NDArray[Any]:
+def check_ids(
+    column: pa.ChunkedArray, name: str, place: Place, kind: str = "auto", missing: Bool | None = None
+) -> NDArray[Any]:
     """Ids as int64, or as str objects where one is not a whole number.
 
+    ``missing`` marks rows without a value, beside those that are null or blank: the text of an id may be "nan".
     ``kind``: "auto", "int" or "str". Ids with leading zeros make the whole column strings. A column of whole numbers
     and other text is an error under "auto": nearly always one of both is a slip.
     """
     if kind not in ("auto", "int", "str"):
         raise ValueError(f'ids must be "auto", "int" or "str", found {kind!r}')
-    _no_missing(column, name, place, "an id")
+    if _is_text(column.type):
+        none = pc.or_(column.is_null(), pc.is_in(_strings(column), value_set=pa.array([""]))).to_numpy()
+        _refuse(none if missing is None else none | missing, column, name, place, "an id")
+    else:
+        _no_missing(column, name, place, "an id")
     if pa.types.is_integer(column.type):
         return _as_str(column) if kind == "str" else _as_int(column, name, place, kind)
     if pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
@@ -45,7 +52,7 @@ def check_ids(column: pa.ChunkedArray, name: str, place: Place, kind: str = "aut
     numeric = pc.match_substring_regex(text, WHOLE).to_numpy()
     if numeric.all():
         return _as_int(text, name, place, kind)
-    zeros = pc.match_substring_regex(text, r"^-?0[0-9]+$").to_numpy()
+    zeros = pc.match_substring_regex(text, r"^(-0[0-9]*|0[0-9]+)$").to_numpy()
     if kind == "auto" and (zeros.any() or not numeric.any()):
         _no_decimals(text, name, place)
         return _as_str(text)
@@ -160,17 +167,26 @@ def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _no_missing(column: pa.ChunkedArray, name: str, place: Place, what: str) -> None:
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    if _is_text(column.type):
         missing = pc.or_(column.is_null(), pc.is_in(_strings(column), value_set=pa.array(MISSING)))
     else:
         missing = pc.is_null(column, nan_is_null=True)
-    found = missing.to_numpy()
-    if found.any():
-        row = int(np.argmax(found))
+    _refuse(missing.to_numpy(), column, name, place, what)
+
+
+def _refuse(missing: Bool, column: pa.ChunkedArray, name: str, place: Place, what: str) -> None:
+    if missing.any():
+        row = int(np.argmax(missing))
+        found = column[row].as_py()
+        quotes = ", or put an id that is this text in double quotes" if what == "an id" and found else ""
         raise ValueError(
-            f"{place(row)}: column {name!r} has no value ({column[row].as_py()!r}), one of {found.sum():,} such rows; "
-            f"every row needs {what}: complete or remove these rows"
+            f"{place(row)}: column {name!r} has no value ({found!r}), one of {missing.sum():,} such rows; "
+            f"every row needs {what}: complete or remove these rows{quotes}"
         )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _no_decimals(text: pa.ChunkedArray, name: str, place: Place) -> None:

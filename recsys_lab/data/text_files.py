@@ -14,8 +14,12 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+
+from recsys_lab.data.interactions import Bool
+from recsys_lab.data.rows import MISSING
 
 TABS = (".tsv", ".tab")
 PARQUET = (".parquet", ".pq")
@@ -32,6 +36,7 @@ class Table:
     where: str
     separator: str | None = None
     mixed: dict[str, int] = field(default_factory=dict)  # columns of several Python types: the row where another begins
+    without: Callable[[str], Bool | None] = lambda _: None  # column -> rows whose text means that there is no value
 
 
 def read_table(path: Path, sep: str | None, encoding: str, columns: Sequence[str] | None) -> Table:
@@ -109,7 +114,19 @@ def _read_text(path: Path, sep: str, encoding: str, columns: Sequence[str] | Non
     table = _parse(content, sep, names, skipped, path)
     if len(table) + skipped != content.count(b"\n") + (not content.endswith(b"\n")):
         _check_widths(content, sep, len(names), path)  # blank lines, or quotes over several lines: are they closed?
-    return Table({name: table[name] for name in names}, len(table), place, str(path), sep)
+
+    def without(name: str) -> Bool | None:
+        """Rows where a word such as NULL stands bare: in quotes it is text. Blanks around it are none of its own."""
+        trimmed = pc.utf8_trim_whitespace(table[name])
+        words: Bool = pc.is_in(trimmed, value_set=pa.array(MISSING)).to_numpy()
+        if not words.any():
+            return None
+        bare = _parse(content, sep, names, skipped, path, only=name)[name].is_null()
+        blanks = pc.not_equal(trimmed, table[name])
+        missing: Bool = words & pc.or_(bare, blanks).to_numpy()
+        return missing
+
+    return Table({name: table[name] for name in names}, len(table), place, str(path), sep, without=without)
 
 
 def _as_utf8(content: bytes, path: Path, encoding: str) -> bytes:
@@ -129,7 +146,8 @@ def _as_utf8(content: bytes, path: Path, encoding: str) -> bytes:
     return content if plain is text and encoding.lower() in ("utf-8", "utf8") else plain.encode()
 
 
-def _parse(content: bytes, sep: str, names: list[str], skipped: int, path: Path) -> pa.Table:
+def _parse(content: bytes, sep: str, names: list[str], skipped: int, path: Path, only: str | None = None) -> pa.Table:
+    """The columns as text; with ``only`` this one, in which words for a missing value are null without quotes."""
     if len(sep) > 1:  # the parser takes one character
         content, sep = content.replace(sep.encode(), b"\x1f"), "\x1f"
     for newlines in (False, True):
@@ -139,7 +157,11 @@ def _parse(content: bytes, sep: str, names: list[str], skipped: int, path: Path)
                 read_options=pa_csv.ReadOptions(column_names=names, skip_rows_after_names=skipped),
                 parse_options=pa_csv.ParseOptions(delimiter=sep, newlines_in_values=newlines),
                 convert_options=pa_csv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+                    column_types=dict.fromkeys(names, pa.string()),
+                    include_columns=None if only is None else [only],
+                    null_values=list(MISSING),
+                    strings_can_be_null=only is not None,
+                    quoted_strings_can_be_null=False,
                 ),
             )
         except pa.ArrowInvalid as error:

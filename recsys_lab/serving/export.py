@@ -13,10 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from recsys_lab.serving.logs import log
+from recsys_lab.serving.private import make_private_folder
 from recsys_lab.serving.schemas import SAID
 from recsys_lab.serving.storage import EXPORTS, FEEDBACK, Database
-from recsys_lab.serving.table_files import CHUNK, ending_of, written_table
+from recsys_lab.serving.table_files import CHUNK, ending_of, held, written_table
 
+UNFINISHED = 0.0  # in the place of the time of an export: it never ended, or goes on
 RATINGS = {"view": 3.0, "click": 4.0, "like": 5.0, "dislike": 1.0}  # on the usual scale of 1 to 5
 
 
@@ -24,27 +26,47 @@ def export_feedback(database_url: str, output: Path, events: Collection[str] = t
     """Write user_id, item_id, rating, timestamp, event to ``output``, .parquet, .csv or .csv.gz; the number of rows.
 
     One row a pair: its last like or dislike, unless that was taken back, else its last click or view. ``events``: only
-    these. Raises LookupError when there are none. The file is noted in the database, for ``recsys-lab forget``.
+    these. Raises LookupError when there are none. Pairs whose ids begin or end in whitespace, which earlier versions
+    took, are left out with a warning: readers drop it.
+
+    The file is noted in the database before that is read, and held until it has its name: ``recsys-lab forget``, which
+    deletes rows first, either leaves none of a user to be read here, or finds the note, waits, and changes the file.
     """
     unknown = sorted(set(events) - set(RATINGS))
     if unknown:
         raise ValueError(f"unknown events {', '.join(unknown)}; right would be some of {', '.join(RATINGS)}")
     ending_of(output)
     database = Database(database_url)
-    n_rows = 0
+    n_rows = n_unfit = 0
     try:
-        with written_table(output) as write:
-            with database.connect() as connection:
-                found = connection.execution_options(yield_per=CHUNK).execute(_pairs(events))
-                for rows in found.partitions():
-                    write(_columns(rows))
-                    n_rows += len(rows)
-            if not n_rows:
-                raise LookupError("the database has no such feedback yet; the service writes it as people use the page")
-            _note(database, output)
+        with database.connect():  # NoTables: a database is not made for a note
+            pass
+        if not output.parent.exists():
+            make_private_folder(output.parent)
+        with held(output) as file:
+            is_noted = _note(database, file, UNFINISHED)
+            with written_table(file) as write:
+                with database.connect() as connection:
+                    found = connection.execution_options(yield_per=CHUNK).execute(_pairs(events))
+                    for rows in found.partitions():
+                        kept = [row for row in rows if _is_id(row.user_id) and _is_id(row.item_id)]
+                        n_unfit += len(rows) - len(kept)
+                        if kept:
+                            write(_columns(kept))
+                            n_rows += len(kept)
+                if not n_rows:
+                    raise LookupError("the database has no such feedback yet; the service writes it as people use it")
+            if is_noted:
+                _note(database, file, time.time())
     finally:
         database.close()
+    if n_unfit:
+        log(f"{n_unfit:,} pairs are left out: their ids begin or end in whitespace", level=logging.WARNING)
     return n_rows
+
+
+def _is_id(text: str) -> bool:
+    return bool(text) and text == text.strip()
 
 
 def _pairs(events: Collection[str]) -> sa.Select[Any]:
@@ -74,18 +96,20 @@ def _columns(rows: Sequence[Any]) -> dict[str, list[Any]]:
     }
 
 
-def _note(database: Database, output: Path) -> None:
-    """Write down where the ids of people are now. Without this the export is as good, so it is not lost for it."""
+def _note(database: Database, file: Path, now: float) -> bool:
+    """Write down where the ids of people are. Without this the export is as good, so it is not lost for it."""
     dialect = import_module(f"sqlalchemy.dialects.{database.engine.dialect.name}")
-    note = {"host": socket.gethostname(), "path": str(output.absolute()), "ts": time.time()}
-    insert = dialect.insert(EXPORTS).values(note)
+    insert = dialect.insert(EXPORTS).values(host=socket.gethostname(), path=str(file), ts=now)
     keys = ["host", "path"]
+    latest = insert.on_conflict_do_update(index_elements=keys, set_={"ts": now}, where=EXPORTS.c.ts < now)
     try:
         with database.begin() as connection:
-            connection.execute(insert.on_conflict_do_update(index_elements=keys, set_={"ts": note["ts"]}))
+            connection.execute(latest)
     except (OSError, sa.exc.SQLAlchemyError) as error:
         reason = type(error).__name__
         log(
-            f"recsys-lab forget will not find {output}: it cannot be noted in the database ({reason})",
+            f"recsys-lab forget will not find {file}: it cannot be noted in the database ({reason})",
             level=logging.WARNING,
         )
+        return False
+    return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,10 +17,11 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from recsys_lab.serving.private import written_privately
-from recsys_lab.serving.spool import Piece, files_in, locked, pieces_of
+from recsys_lab.serving.export import UNFINISHED
+from recsys_lab.serving.private import PARTIAL, opened, written_privately
+from recsys_lab.serving.spool import DAMAGED, ROWS, Piece, entries_of, locked, pieces_of
 from recsys_lab.serving.storage import EXPORTS, FORGOTTEN, TABLES, Database, Kind, NoTables, Row, hash_of
-from recsys_lab.serving.table_files import Columns, read_table, written_table
+from recsys_lab.serving.table_files import Columns, held, read_table, written_table
 
 AT_A_TIME = 500  # rows in a transaction: no writer waits for long
 WAIT_FOR_WRITERS = 10  # seconds
@@ -37,10 +38,10 @@ class InFile:
 
 
 def rows_in_database(database: Database, user_id: str) -> dict[Kind, list[dict[str, Any]]]:
-    """The rows of a user."""
+    """The rows of a user. Raises NoTables where nothing was ever written."""
     queries = {kind: sa.select(table).where(table.c.user_id == user_id) for kind, table in TABLES.items()}
     found: dict[Kind, list[dict[str, Any]]] = {kind: [] for kind in TABLES}
-    with suppress(NoTables), database.connect() as connection:
+    with database.connect() as connection:
         for kind, query in queries.items():
             found[kind] = [dict(row._mapping) for row in connection.execute(query.order_by(TABLES[kind].c.ts))]
     return found
@@ -90,9 +91,13 @@ def _note(database: Database, user_id: str, now: float) -> None:
 
 def in_spool(folder: Path, user_id: str, *, forget: bool) -> list[InFile]:
     """What waits of a user in files; with ``forget`` these are written again without it."""
-    files = [*files_in(folder), *sorted(folder.glob("*.bad"))]
-    found = [_in_lines(file, user_id, forget) for file in files]
-    return [one for one in found if one.rows or one.n_damaged]
+    try:
+        files = entries_of(folder)
+    except OSError as error:
+        return [InFile(str(folder), problem=f"it cannot be read ({error})")]
+    known = [file for file in files if file.suffix in (ROWS, DAMAGED) or file.name.startswith(PARTIAL)]
+    found = [_in_lines(file, user_id, forget) for file in known]
+    return [one for one in found if one.rows or one.n_damaged or one.problem]
 
 
 def _in_lines(file: Path, user_id: str, forget: bool) -> InFile:
@@ -101,18 +106,31 @@ def _in_lines(file: Path, user_id: str, forget: bool) -> InFile:
     def is_theirs(piece: Piece) -> bool:
         return piece.row[1]["user_id"] == user_id if piece.row is not None else quoted in piece.content
 
-    with suppress(FileNotFoundError), file.open("rb") as stream:
-        rows = [piece.row[1] for piece in pieces_of(stream) if piece.row is not None and is_theirs(piece)]
-        n_damaged = sum(piece.row is None and is_theirs(piece) for piece in pieces_of(stream))
+    rows: list[Row] = []
+    n_damaged = 0
+    try:
+        with opened(file) as stream:
+            rows = [piece.row[1] for piece in pieces_of(stream) if piece.row is not None and is_theirs(piece)]
+            n_damaged = sum(piece.row is None and is_theirs(piece) for piece in pieces_of(stream))
         if not forget or not (rows or n_damaged):
             return InFile(str(file), rows, n_damaged)
+        if file.name.startswith(PARTIAL):
+            return InFile(
+                str(file),
+                rows,
+                n_damaged,
+                "half-written; if its process is gone, an hour old it is deleted: run this again",
+            )
         lock = locked(file)
         if lock is None:
             return InFile(str(file), rows, n_damaged, "a running replica has it: it writes none of these rows")
         with lock, written_privately(file) as left:
             left.writelines(piece.content for piece in pieces_of(lock) if not is_theirs(piece))
-        return InFile(str(file), rows, n_damaged)
-    return InFile(str(file))
+    except FileNotFoundError:
+        return InFile(str(file))
+    except OSError as error:
+        return InFile(str(file), rows, n_damaged, f"it cannot be read or written ({error})")
+    return InFile(str(file), rows, n_damaged)
 
 
 def in_exports(database: Database, user_id: str, *, forget: bool) -> list[InFile]:
@@ -122,26 +140,29 @@ def in_exports(database: Database, user_id: str, *, forget: bool) -> list[InFile
     """
     noted: Sequence[Any] = ()
     with suppress(NoTables), database.connect() as connection:
-        noted = connection.execute(sa.select(EXPORTS.c.host, EXPORTS.c.path).order_by(EXPORTS.c.ts)).all()
+        noted = connection.execute(sa.select(EXPORTS).order_by(EXPORTS.c.ts)).all()
     here = socket.gethostname()
     found = [
-        _in_table(Path(path), user_id, forget)
-        if host == here
-        else InFile(path, problem=f"it is on {host}: run this there with the same database, or delete it")
-        for host, path in noted
+        _in_table(Path(one.path), user_id, forget, one.ts != UNFINISHED)
+        if one.host == here
+        else InFile(one.path, problem=f"it is on {one.host}: run this there with the same database, or delete it")
+        for one in noted
     ]
     return [one for one in found if one.rows or one.problem]
 
 
-def _in_table(file: Path, user_id: str, forget: bool) -> InFile:
+def _in_table(file: Path, user_id: str, forget: bool, was_there: bool) -> InFile:
     try:
-        rows = [row for columns in read_table(file) for row in _theirs(columns, user_id)]
-        if forget and rows:
-            with written_table(file) as write:
-                for columns in read_table(file):
-                    kept = [place for place, user in enumerate(columns["user_id"]) if user != user_id]
-                    write({name: [values[place] for place in kept] for name, values in columns.items()})
+        with held(file) if forget else nullcontext(file) as real:
+            rows = [row for columns in read_table(real) for row in _theirs(columns, user_id)]
+            if forget and rows:
+                with written_table(real) as write:
+                    for columns in read_table(real):
+                        kept = [place for place, user in enumerate(columns["user_id"]) if user != user_id]
+                        write({name: [values[place] for place in kept] for name, values in columns.items()})
     except FileNotFoundError:
+        if not was_there:
+            return InFile(str(file))
         return InFile(str(file), problem="it is gone; if it was moved, delete the rows of this user there")
     except (OSError, ValueError, ImportError) as error:
         return InFile(str(file), problem=f"it cannot be read ({error}); delete it, or the rows of this user in it")

@@ -13,6 +13,8 @@ from recsys_lab.serving.bodies import BoundedRoute, checked
 from recsys_lab.serving.errors import CONTENT_TYPE, Problem
 from recsys_lab.serving.models import Loaded
 from recsys_lab.serving.schemas import (
+    ID_PATTERN,
+    ID_RULE,
     AcceptedOut,
     Events,
     FoldIn,
@@ -29,7 +31,7 @@ from recsys_lab.serving.schemas import (
 from recsys_lab.serving.service import Service
 from recsys_lab.serving.settings import MAX_ID
 
-UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00-\x1f\x7f]+$")]
+UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=ID_PATTERN, description=ID_RULE)]
 ItemId = UserId
 
 

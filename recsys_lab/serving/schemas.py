@@ -25,7 +25,12 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-_ID_TEXT = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00-\x1f\x7f]+$")]
+# no whitespace at the ends: whoever reads a table may drop it, and then two users are one
+_ID = r"[^\s{0}]([^{0}]*[^\s{0}])?"
+_CONTROL = r"\x00-\x1f\x7f"
+ID_PATTERN = f"^{_ID.format(_CONTROL)}$"
+ID_RULE = "text without control characters and without whitespace at either end"
+_ID_TEXT = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=ID_PATTERN, description=ID_RULE)]
 Id = Annotated[_ID_TEXT, Field(examples=["42"]), BeforeValidator(_text, _ID_TEXT | int)]
 Ids = Annotated[list[Id], Field(max_length=MAX_ITEMS), FailFast()]
 _K = Annotated[int, Field(ge=1, le=MAX_K)]  # as it is described
@@ -57,7 +62,8 @@ class ListOptions(_Strict):
     explain: bool = Field(default=False, description="say which items of the user speak for each item")
 
 
-_SOME_IDS = Annotated[str, Field(max_length=MAX_ID, pattern=r"^[^\x00-\x1f\x7f]*$")]  # as it is described
+_ONE = _ID.format(f"{_CONTROL},")
+_SOME_IDS = Annotated[str, Field(max_length=MAX_ID, pattern=f"^,*({_ONE}(,+{_ONE})*,*)?$")]  # as it is described
 
 
 def _separate(values: Any) -> Any:

@@ -6,10 +6,7 @@ spool/<id>.jsonl.bad    the lines of such a file that are not rows: kept for who
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
-import math
 import os
 import time
 import uuid
@@ -19,13 +16,20 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import orjson
-import sqlalchemy as sa
 
 from recsys_lab.serving.logs import log
-from recsys_lab.serving.private import PARTIAL, close_to_others, make_private_folder, written_privately
-from recsys_lab.serving.settings import MAX_ID
-from recsys_lab.serving.storage import TABLES, Kind, Row
+from recsys_lab.serving.private import (
+    PARTIAL,
+    close_to_others,
+    is_locked,
+    is_regular,
+    make_private_folder,
+    opened,
+    written_privately,
+)
+from recsys_lab.serving.storage import TABLES, Kind, Row, fits
 
+ROWS, DAMAGED = ".jsonl", ".bad"
 LONGEST_LINE = 1_000_000  # bytes; a list of 100 items whose ids are as long as may be has 130,000
 OLD_PARTIAL = 3600.0  # seconds after which nobody is writing a file any more
 _COLUMNS = {kind: {column.name: column for column in table.c if column.name != "seq"} for kind, table in TABLES.items()}
@@ -52,8 +56,7 @@ class Spool:
         Damaged lines are on the disk as a file of their own before the first of the rows is written; the file itself
         goes when all are. A process that dies in between finds the same again.
         """
-        self._make_private()
-        for file in files_in(self.folder):
+        for file in self._files():
             try:
                 stream = locked(file)
                 if stream is None:
@@ -74,20 +77,27 @@ class Spool:
     def keep(self, kind: Kind, rows: Iterable[Row]) -> Path:
         """Write rows to a file that the next start takes. OSError when the disk does not."""
         make_private_folder(self.folder)
-        file = self.folder / f"{uuid.uuid4().hex}.jsonl"
+        file = self.folder / f"{uuid.uuid4().hex}{ROWS}"
         with written_privately(file) as stream:
             stream.writelines(orjson.dumps((kind, row)) + b"\n" for row in rows)
         return file
 
-    def _make_private(self) -> None:
-        """Close the folder, and the one around it, which has the models: both hold ids of people."""
+    def _files(self) -> list[Path]:
+        """The files of rows. All are closed to others, with the folder, and the one around it, which has the models."""
         try:
             for folder in (self.folder.parent, self.folder):
                 make_private_folder(folder)
-            for file in self.folder.iterdir():
-                close_to_others(file)
+            found = entries_of(self.folder)
         except OSError as error:
             log("no feedback can be kept here", level=logging.ERROR, path=str(self.folder), reason=str(error))
+            return []
+        for file in found:
+            try:
+                if is_regular(file):
+                    close_to_others(file)
+            except OSError as error:  # another process may be done with it
+                log("this was not closed to others", level=logging.WARNING, path=str(file), reason=str(error))
+        return [file for file in found if file.suffix == ROWS]
 
     def done(self) -> None:
         """Remove the files that were taken: their rows are written."""
@@ -102,43 +112,47 @@ class Spool:
         self._taken.clear()
 
 
-def files_in(folder: Path) -> list[Path]:
-    """The files of rows; what a process left half-written when it was killed is removed."""
-    for partial in folder.glob(f"{PARTIAL}*"):
-        with suppress(FileNotFoundError):
-            if time.time() - partial.stat().st_mtime > OLD_PARTIAL:
-                partial.unlink()
-    return sorted(file for file in folder.glob("*.jsonl") if not file.name.startswith(PARTIAL))
+def entries_of(folder: Path) -> list[Path]:
+    """What is in a folder, without what a killed process left half-written, which is removed; OSError when closed."""
+    found = []
+    for entry in sorted(folder.iterdir()) if folder.exists() else ():
+        if entry.name.startswith(PARTIAL) and _is_left_over(entry):
+            with suppress(OSError):  # the next start tries again
+                entry.unlink()
+                continue
+        found.append(entry)
+    return found
+
+
+def _is_left_over(partial: Path) -> bool:
+    try:
+        return is_regular(partial) and time.time() - partial.lstat().st_mtime > OLD_PARTIAL
+    except FileNotFoundError:
+        return False
 
 
 def bad_of(file: Path) -> Path:
     """Where the damaged lines of a file are kept."""
-    return file.with_name(f"{file.name}.bad")
+    return file.with_name(f"{file.name}{DAMAGED}")
 
 
 def locked(file: Path) -> BinaryIO | None:
-    """The file, open and locked until it is closed; None where another process has it, or had it and is done."""
+    """The file, open and locked until it is closed; None where another process has it, or had it and is done.
+
+    OSError for what is no regular file.
+    """
     try:
-        stream = file.open("r+b")
+        stream = opened(file, "r+b")
     except FileNotFoundError:
         return None
     try:
-        _lock(stream)
+        is_locked(stream)  # without locks a row may be written twice, which changes nothing
         if os.path.samestat(os.fstat(stream.fileno()), file.stat()):
             return stream
     except (BlockingIOError, FileNotFoundError):
         pass
     stream.close()
     return None
-
-
-def _lock(stream: BinaryIO) -> None:
-    """Lock a file. Where the file system has no locks it is taken without one: a row that is written twice is one."""
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            raise
 
 
 def pieces_of(stream: BinaryIO) -> Iterator[Piece]:
@@ -161,12 +175,4 @@ def row_of(line: bytes) -> tuple[Kind, dict[str, Any]] | None:
     columns = _COLUMNS.get(kind) if isinstance(kind, str) else None  # type: ignore[call-overload]
     if columns is None or not isinstance(row, dict) or row.keys() != columns.keys():
         return None
-    return (kind, row) if all(_fits(columns[name], value) for name, value in row.items()) else None
-
-
-def _fits(column: sa.Column[Any], value: Any) -> bool:
-    if isinstance(column.type, sa.Float):
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if isinstance(column.type, sa.JSON):
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return bool(column.nullable) if value is None else isinstance(value, str) and len(value) <= MAX_ID
+    return (kind, row) if all(fits(columns[name], value) for name, value in row.items()) else None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from recsys_lab.serving.private import make_private_folder, written_privately
+from recsys_lab.serving.private import PARTIAL, make_private_folder, only_writer, written_privately
 
 ENDINGS = (".parquet", ".csv", ".csv.gz")
 COLUMNS = {"user_id": "string", "item_id": "string", "rating": "float32", "timestamp": "int64", "event": "string"}
@@ -22,6 +24,20 @@ def ending_of(file: Path) -> str:
         if file.name.endswith(ending):
             return ending
     raise ValueError(f"{file} ends in {file.suffix or 'nothing'!r}; expected {', '.join(ENDINGS)}")
+
+
+@contextmanager
+def held(file: Path) -> Iterator[Path]:
+    """The file behind the links in the name of a table, which nobody else reads or replaces to change it meanwhile.
+
+    What a process that was killed left of it half-written is removed.
+    """
+    real = Path(os.path.realpath(file))
+    with only_writer(real.parent) as locked:
+        if locked:
+            for partial in real.parent.glob(f"{PARTIAL}{escape(real.name)}.{'[0-9a-f]' * 32}"):
+                partial.unlink()
+        yield real
 
 
 @contextmanager

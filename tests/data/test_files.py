@@ -369,3 +369,41 @@ def test_ids_of_items_follow_the_kind_of_the_interactions(tmp_path: Path) -> Non
         read_interactions(frame(), items=pd.DataFrame({"item_id": [5, 5], "title": ["X", "Y"]}))
     with pytest.raises(ValueError, match="the items frame has no column 'item_id'; did you mean 'itemid'"):
         read_interactions(frame(), items=pd.DataFrame({"itemid": [5]}))
+
+
+WORDS = ("nan", "NaN", "NULL", "null", "<NA>", "\\N")
+
+
+@pytest.mark.parametrize("sep", [",", "\t", "::"])
+@pytest.mark.parametrize("word", [*WORDS, "NA", "None"])
+def test_an_id_in_quotes_is_an_id_whatever_it_says(word: str, sep: str, tmp_path: Path) -> None:
+    lines = [HEADER.strip(), f'"{word}",x,3,10', f'ann,"{word}",4,20', ""]
+    data = read(tmp_path, "\n".join(lines).replace(",", sep), sep=sep)
+    assert rows(data) == [[word, "x", 3.0, 10], ["ann", word, 4.0, 20]]
+
+
+@pytest.mark.parametrize("value", [*WORDS, " nan", "nan ", '""', '" "'])
+def test_a_bare_word_for_nothing_is_no_id(value: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="line 3: column 'user_id' has no value"):
+        read(tmp_path, f'{HEADER}"nan",x,3,10\n{value},y,3,10\n')
+
+
+def test_a_bare_word_says_how_it_becomes_an_id(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"\('null'\), one of 1 such rows; .* an id that is this text in double quotes"
+    ):
+        read(tmp_path, f"{HEADER}ann,null,3,10\n")
+
+
+def test_words_are_ids_in_parquet_and_frames(tmp_path: Path) -> None:
+    typed = frame(user_id=["nan", "null"], item_id=["<NA>", "\\N"])
+    typed.to_parquet(tmp_path / "own.parquet")
+    for data in (read_interactions(typed), read_interactions(tmp_path / "own.parquet")):
+        assert [row[:2] for row in rows(data)] == [["nan", "<NA>"], ["null", "\\N"]]
+    for nothing in (None, "", " "):
+        with pytest.raises(ValueError, match=r"row 1 .*column 'user_id' has no value"):
+            read_interactions(frame(user_id=["nan", nothing]))
+
+
+def test_minus_zero_is_not_zero(tmp_path: Path) -> None:
+    assert [row[0] for row in rows(read(tmp_path, HEADER + "0,5,3,10\n-0,5,4,20\n"))] == ["0", "-0"]

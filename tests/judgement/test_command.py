@@ -75,7 +75,6 @@ def test_what_is_wrong_is_said_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECSYS_LAB_HOME", str(tmp_path))
-    monkeypatch.setenv("RECSYS_LAB_DATABASE_URL", f"sqlite:///{tmp_path / 'feedback.db'}")
     try:
         code: object = main(["judge", *arguments])
     except SystemExit as ended:  # of the parser

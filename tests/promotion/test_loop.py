@@ -107,7 +107,7 @@ def test_what_people_did_is_data_for_the_next_experiment(experiment: Experiment,
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    assert "in an experiment: dataset: {path: feedback.parquet}" in typed(
+    assert "in an experiment: dataset: {path: feedback.parquet, ids: str}" in typed(
         "export-feedback", "--output", "feedback.parquet"
     )
     data = read_interactions(home / "feedback.parquet")

@@ -11,7 +11,11 @@ from fastapi.testclient import TestClient
 
 from recsys_lab.serving import model_store
 from recsys_lab.serving.app import create_app
+from recsys_lab.serving.export import export_feedback
+from recsys_lab.serving.spool import Spool
+from tests.judgement.traffic import database_in, done, shown
 from tests.serving.apps import Registry, Start, bundle_of, settings_in, wait_until
+from tests.serving.people import OTHER, USER
 
 
 @pytest.fixture
@@ -46,3 +50,28 @@ def client(registry: Registry, start: Start) -> TestClient:
     """An app whose champion is EASE, version 1."""
     registry.add(bundle_of(), "champion")
     return start()
+
+
+@pytest.fixture
+def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place with rows of two users everywhere; the environment of the commands points to it."""
+    database = database_in(tmp_path)
+    for user in (USER, OTHER):
+        database.write("impression", [shown(f"{user}-{n}", user, at=float(n)) for n in range(600)])
+        database.write(
+            "event", [done(f"{user}-{n}", user, "5", ("click", "like")[n % 2], at=float(n)) for n in range(40)]
+        )
+    for ending in ("parquet", "csv", "csv.gz"):
+        export_feedback(str(database.engine.url), tmp_path / "out" / f"table.{ending}")
+    database.close()
+    spool = Spool(tmp_path / "bundles" / "spool")
+    waiting = {user: {**done(None, user, "7"), "event_id": f"waits-{user}", "ts": 1.0} for user in (USER, OTHER)}
+    spool.keep("event", [waiting[USER], waiting[OTHER], waiting[USER]])
+    spool.keep("impression", [{**shown("alone", USER), "ts": 1.0}])
+    torn = [f'["event",{{"user_id":"{user}"\n' for user in (USER, OTHER)]
+    (spool.folder / "x.jsonl.bad").write_text("".join(torn))
+    monkeypatch.setenv("RECSYS_LAB_REGISTRY_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("RECSYS_LAB_BUNDLE_DIR", str(tmp_path / "bundles"))
+    monkeypatch.setenv("RECSYS_LAB_DATABASE_URL", f"sqlite:///{tmp_path / 'feedback.db'}")
+    monkeypatch.setattr(model_store, "version_of", lambda *_: None)
+    return tmp_path

@@ -144,3 +144,56 @@ def test_a_database_that_takes_no_note_gives_its_rows(tmp_path: Path, caplog: py
     assert export_feedback(str(database.engine.url), tmp_path / "a.csv") == 1
     assert time.monotonic() - began < 10
     assert "recsys-lab forget will not find" in caplog.text
+
+
+ODD_IDS = (
+    "null",
+    "NULL",
+    "nan",
+    "NaN",
+    "NA",
+    "N/A",
+    "None",
+    "<NA>",
+    "\\N",
+    "#N/A",
+    "-",
+    "-0",
+    "0",
+    "007",
+    "7",
+    "1e5",
+    "x",
+)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".csv.gz"])
+def test_odd_ids_make_no_export_unusable(client: TestClient, tmp_path: Path, ending: str) -> None:
+    odd = [*ODD_IDS, '"', ",", "a,b", "=1+1", "'", "-\u2028-", "ä 🙂"]
+    events = [
+        {"event_id": f"{n}", "user_id": user, "item_id": item, "event": "like"}
+        for n, (user, item) in enumerate(zip(odd * 2, odd + odd[::-1], strict=True))
+    ]
+    assert client.post("/v1/feedback", json=events).status_code == 202
+    pairs = {(one["user_id"], one["item_id"]) for one in events}
+    wait_until(lambda: len(stored(tmp_path)) == len(events))
+    file = tmp_path / f"feedback{ending}"
+    assert export_feedback(f"sqlite:///{tmp_path / 'feedback.db'}", file) == len(pairs)
+    frame = read_interactions(file, ids="str").to_frame()
+    assert set(zip(frame["user_id"], frame["item_id"], strict=True)) == pairs
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv"])
+def test_ids_with_whitespace_of_earlier_versions_are_left_out(
+    tmp_path: Path, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    database, file = database_in(tmp_path), tmp_path / f"a{ending}"
+    _say(
+        database,
+        ("1", "1", "like"),
+        *((user, "1", "like") for user in (" 1", "1 ", " ", "\u00a01", "")),
+        ("2", " ", "view"),
+    )
+    assert export_feedback(str(database.engine.url), file) == 1
+    assert len(read_interactions(file).users) == 1
+    assert "6 pairs are left out: their ids begin or end in whitespace" in caplog.text

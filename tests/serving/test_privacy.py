@@ -20,12 +20,11 @@ from recsys_lab.cli import main
 from recsys_lab.serving import model_store, privacy
 from recsys_lab.serving.copies import Copies
 from recsys_lab.serving.export import export_feedback
-from recsys_lab.serving.spool import Spool, locked
+from recsys_lab.serving.spool import locked
 from recsys_lab.serving.storage import EXPORTS, Database, Kind, Row, Written
 from tests.judgement.traffic import database_in, done, shown
 from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, stored, wait_until
-
-USER, OTHER = str(bundle_of().user_ids[3]), f"{bundle_of().user_ids[3]}999"  # one id is a part of the other
+from tests.serving.people import OTHER, USER, users_in
 
 
 @pytest.fixture
@@ -85,45 +84,8 @@ def test_files_that_were_open_are_closed_and_it_is_said(
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755, "a folder that may be somebody's home stays as it is"
 
 
-@pytest.fixture
-def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A place with rows of two users everywhere; the environment of the commands points to it."""
-    database = database_in(tmp_path)
-    for user in (USER, OTHER):
-        database.write("impression", [shown(f"{user}-{n}", user, at=float(n)) for n in range(600)])
-        database.write(
-            "event", [done(f"{user}-{n}", user, "5", ("click", "like")[n % 2], at=float(n)) for n in range(40)]
-        )
-    for ending in ("parquet", "csv", "csv.gz"):
-        export_feedback(str(database.engine.url), tmp_path / "out" / f"table.{ending}")
-    database.close()
-    spool = Spool(tmp_path / "bundles" / "spool")
-    waiting = {user: {**done(None, user, "7"), "event_id": f"waits-{user}", "ts": 1.0} for user in (USER, OTHER)}
-    spool.keep("event", [waiting[USER], waiting[OTHER], waiting[USER]])
-    spool.keep("impression", [{**shown("alone", USER), "ts": 1.0}])
-    torn = [f'["event",{{"user_id":"{user}"\n' for user in (USER, OTHER)]
-    (spool.folder / "x.jsonl.bad").write_text("".join(torn))
-    monkeypatch.setenv("RECSYS_LAB_REGISTRY_URI", "http://127.0.0.1:9")
-    monkeypatch.setenv("RECSYS_LAB_BUNDLE_DIR", str(tmp_path / "bundles"))
-    monkeypatch.setenv("RECSYS_LAB_DATABASE_URL", f"sqlite:///{tmp_path / 'feedback.db'}")
-    monkeypatch.setattr(model_store, "version_of", lambda *_: None)
-    return tmp_path
-
-
-def _users(folder: Path) -> dict[str, set[str]]:
-    """Who stands where."""
-    tables = {name: {row["user_id"] for row in stored(folder, name)} for name in ("feedback", "impressions")}
-    files = {
-        "parquet": pd.read_parquet(folder / "out" / "table.parquet"),
-        "csv": pd.read_csv(folder / "out" / "table.csv", dtype=str),
-        "csv.gz": pd.read_csv(folder / "out" / "table.csv.gz", dtype=str),
-    }
-    spool = {json.loads(line)[1]["user_id"] for file in folder.glob("bundles/spool/*.jsonl") for line in file.open()}
-    return {**tables, **{name: set(frame["user_id"]) for name, frame in files.items()}, "spool": spool}
-
-
 def test_a_user_is_forgotten_everywhere(settled: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert all(users == {USER, OTHER} for users in _users(settled).values())
+    assert all(users == {USER, OTHER} for users in users_in(settled).values())
     before = len(pd.read_parquet(settled / "out" / "table.parquet"))
     assert main(["forget", USER]) == 0
     said = capsys.readouterr().out
@@ -131,7 +93,7 @@ def test_a_user_is_forgotten_everywhere(settled: Path, capsys: pytest.CaptureFix
     assert "spool: 4 rows deleted from 3 files" in said
     assert "exports: 3 rows deleted from 3 files" in said
     assert "models: 0 hold rows of this user" in said
-    assert all(users == {OTHER} for users in _users(settled).values())
+    assert all(users == {OTHER} for users in users_in(settled).values())
     assert len(pd.read_parquet(settled / "out" / "table.parquet")) == before - 1
     assert (settled / "bundles" / "spool" / "x.jsonl.bad").read_text() == f'["event",{{"user_id":"{OTHER}"\n'
     assert main(["forget", USER]) == 0  # again
@@ -158,9 +120,9 @@ def test_who_is_unknown_and_a_place_where_nothing_is(
     settled: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["forget", "nobody"]) == 0
-    assert all(users == {USER, OTHER} for users in _users(settled).values())
+    assert all(users == {USER, OTHER} for users in users_in(settled).values())
     empty = tmp_path_factory.mktemp("empty")
-    monkeypatch.setenv("RECSYS_LAB_DATABASE_URL", f"sqlite:///{empty / 'feedback.db'}")
+    monkeypatch.delenv("RECSYS_LAB_DATABASE_URL")  # the default one, which the service never made
     monkeypatch.setenv("RECSYS_LAB_BUNDLE_DIR", str(empty / "bundles"))
     assert main(["forget", USER]) == 0
     assert "database: nothing was ever written to it" in capsys.readouterr().out
@@ -213,7 +175,7 @@ def test_a_running_replica_writes_nothing_of_a_forgotten_user(
     wait_until(lambda: {row["event_id"] for row in stored(settled)} >= {f"new-{OTHER}", f"waits-{OTHER}"})
     wait_until(lambda: not list(settled.glob("bundles/spool/*.jsonl")))
     wait_until(lambda: metric(client, 'feedback_queue{kind="impression"}') == 0)
-    users = _users(settled)
+    users = users_in(settled)
     assert users["feedback"] == users["impressions"] == {OTHER}
     monkeypatch.setattr(app_of(client).state.service, "clock", lambda: time.time() + 61)
     late = {"event_id": "back", "user_id": USER, "item_id": "5", "event": "like"}  # they came back
@@ -279,7 +241,7 @@ def test_what_is_kept_of_a_user_is_exported(settled: Path, capsys: pytest.Captur
     assert json.loads(capsys.readouterr().out) == found
     assert main(["export-user", USER, "--output", str(settled / "person.txt")]) == 2
     assert "expected .json" in capsys.readouterr().err
-    assert all(users == {USER, OTHER} for users in _users(settled).values()), "nothing is changed"
+    assert all(users == {USER, OTHER} for users in users_in(settled).values()), "nothing is changed"
 
 
 def test_exports_are_noted_with_where_they_are(settled: Path) -> None:
@@ -300,3 +262,16 @@ def test_a_file_that_a_replica_holds_is_left_to_it(settled: Path, capsys: pytest
         for stream in held:
             stream.close()
     assert main(["forget", USER]) == 0
+
+
+@pytest.mark.usefixtures("wide_open")
+def test_a_database_behind_a_link_is_closed_to_others(tmp_path: Path) -> None:
+    """SQLite makes the file that a link names, with what the umask leaves."""
+    link, real = tmp_path / "feedback.db", tmp_path / "disk" / "real.db"
+    link.symlink_to(real)
+    real.parent.mkdir()
+    database = Database(f"sqlite:///{link}")
+    database.write("event", [done(None, USER, "5")])
+    found = {file.name: f"{stat.S_IMODE(file.stat().st_mode):o}" for file in real.parent.iterdir()}
+    database.close()
+    assert found == {"real.db": "600", "real.db-wal": "600", "real.db-shm": "600"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -292,3 +293,22 @@ def test_the_key(registry: Registry, start: Start) -> None:
     assert all(client.get(path).status_code == 200 for path in ("/", "/healthz", "/readyz", "/metrics"))
     assert isinstance(app_of(client).user_middleware[0].cls, type)
     assert app_of(client).user_middleware[0].cls is Around
+
+
+BLANK = (" ", "\u00a0", "\u2003", "\u3000", " 1", "1 ", "1\u2028", "\u00851")
+
+
+@pytest.mark.parametrize("odd", BLANK)
+def test_an_id_neither_begins_nor_ends_in_whitespace(client: TestClient, odd: str) -> None:
+    """A reader of tables drops it, and then this id is missing, or is another user's."""
+    event = {"event_id": "e", "user_id": "u", "item_id": "5", "event": "like", "list_id": "l"}
+    for name in ("event_id", "user_id", "item_id", "list_id"):
+        got = client.post("/v1/feedback", json=[event, event | {name: odd}])
+        assert (got.status_code, got.json()["errors"][0]["path"]) == (422, f"body.1.{name}")
+    assert client.get(f"/v1/users/{quote(odd)}/recommendations").status_code == 422
+    assert client.get(f"/v1/items/{quote(odd)}/similar").status_code == 422
+    assert client.get(f"/v1/users/{USER}/recommendations", params={"exclude": f"1,{odd}"}).status_code == 422
+    assert client.post("/v1/recommendations", json={"items": [{"item_id": odd}]}).status_code == 422
+    assert client.post("/v1/feedback", json=[event | {"user_id": "a b", "item_id": "a\u00a0b"}]).status_code == 202
+    described = client.get("/openapi.json").json()["paths"]["/v1/users/{user_id}/recommendations"]["get"]["parameters"]
+    assert "without whitespace at either end" in described[0]["description"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from recsys_lab.serving.privacy import InFile, in_spool
 from recsys_lab.serving.spool import LONGEST_LINE, Spool, pieces_of, row_of
 from tests.serving.apps import Registry, Start, app_of, metric, stored, wait_until
 
@@ -241,3 +242,92 @@ def test_a_disk_that_takes_no_bad_file_leaves_the_file_for_the_next_start(
 def test_rows_of_the_service_are_rows() -> None:
     assert row_of(GOOD[0]) == ("event", EVENT)
     assert row_of(GOOD[1].rstrip(b"\n")) == ("impression", LIST)
+
+
+def _odd(spool: Path, aside: Path) -> None:
+    """Entries with the names of files of rows that are none; ``aside`` is somebody else's file."""
+    spool.mkdir(parents=True)
+    aside.write_bytes(b"".join(GOOD) + b"somebody's own line\n")
+    aside.chmod(0o644)
+    (spool / "a.jsonl").symlink_to(aside)
+    (spool / "b.jsonl").symlink_to(spool / "missing")
+    (spool / "c.jsonl").mkdir()
+    os.mkfifo(spool / "d.jsonl")
+    (spool / "e.bad").symlink_to(aside)
+    (spool / ".partial-f").mkdir()
+    os.utime(spool / ".partial-f", (0, 0))
+    for name in ("0.jsonl", "z.jsonl", "z.jsonl.bad"):
+        (spool / name).write_bytes(_line("event", {**EVENT, "event_id": name}))
+        (spool / name).chmod(0o644)
+
+
+def test_what_is_no_regular_file_is_left_alone(
+    registry: Registry, start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool, aside = tmp_path / "bundles" / "spool", tmp_path / "aside.txt"
+    _odd(spool, aside)
+    before = aside.read_bytes()
+    client = start(ready=False)
+    wait_until(lambda: sorted(row["event_id"] for row in stored(tmp_path)) == ["0.jsonl", "z.jsonl"])
+    wait_until(lambda: not (spool / "z.jsonl").exists())
+    assert (aside.read_bytes(), aside.stat().st_mode & 0o777) == (before, 0o644)
+    assert not list(spool.glob("[abcd].jsonl.bad"))
+    assert (spool / "z.jsonl.bad").stat().st_mode & 0o777 == 0o600
+    assert metric(client, "feedback_spool_damaged_total") == 0
+    left = [record for record in caplog.records if "left for the next start" in record.message]
+    assert [Path(record.fields["path"]).name[0] for record in left] == ["a", "b", "c", "d"]  # type: ignore[attr-defined]
+    assert all("not a regular file" in str(record.exc_info) for record in left)
+    assert "another process has this file" not in caplog.text
+
+
+def test_a_user_is_forgotten_beside_what_is_no_regular_file(tmp_path: Path) -> None:
+    spool, aside = tmp_path / "spool", tmp_path / "aside.txt"
+    _odd(spool, aside)
+    before = aside.read_bytes()
+    for forget in (False, True):
+        found = {Path(one.path).name: one for one in in_spool(spool, "u", forget=forget)}
+        odd = {name for name, one in found.items() if "not a regular file" in one.problem}
+        assert odd == {"a.jsonl", "b.jsonl", "c.jsonl", "d.jsonl", "e.bad", ".partial-f"}
+        assert {name for name, one in found.items() if one.rows} == {"0.jsonl", "z.jsonl", "z.jsonl.bad"}
+    assert {name for name, one in _by_name(spool).items() if one.rows} == set()
+    assert aside.read_bytes() == before
+
+
+def _by_name(spool: Path) -> dict[str, InFile]:
+    return {Path(one.path).name: one for one in in_spool(spool, "u", forget=True)}
+
+
+def test_what_is_half_written_is_named(tmp_path: Path) -> None:
+    partial = tmp_path / ".partial-a.jsonl.0"
+    partial.write_bytes(GOOD[0])
+    assert "half-written" in _by_name(tmp_path)[partial.name].problem
+    assert in_spool(tmp_path, "other", forget=True) == []
+    os.utime(partial, (0, 0))
+    assert in_spool(tmp_path, "u", forget=True) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_named_and_others_are_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_bytes(GOOD[0])
+    replace = Path.replace
+
+    def full(self: Path, target: Path) -> Path:
+        if target.name == "a.jsonl":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    found = _by_name(tmp_path)
+    assert "No space left on device" in found["a.jsonl"].problem
+    assert not found["b.jsonl"].problem
+    assert ((tmp_path / "a.jsonl").read_bytes(), (tmp_path / "b.jsonl").read_bytes()) == (GOOD[0], b"")
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "spool").touch()
+    (problem,) = in_spool(tmp_path / "spool", "u", forget=True)
+    assert (problem.path, "cannot be read" in problem.problem) == (str(tmp_path / "spool"), True)
+    assert in_spool(tmp_path / "missing", "u", forget=True) == []
