@@ -115,12 +115,8 @@ def _in_lines(file: Path, user_id: str, forget: bool) -> InFile:
         if not forget or not (rows or n_damaged):
             return InFile(str(file), rows, n_damaged)
         if file.name.startswith(PARTIAL):
-            return InFile(
-                str(file),
-                rows,
-                n_damaged,
-                "half-written; if its process is gone, an hour old it is deleted: run this again",
-            )
+            why = "half-written by a process that is at it or was killed: run this again in an hour, which deletes it"
+            return InFile(str(file), rows, n_damaged, why)
         lock = locked(file)
         if lock is None:
             return InFile(str(file), rows, n_damaged, "a running replica has it: it writes none of these rows")
@@ -164,7 +160,7 @@ def _in_table(file: Path, user_id: str, forget: bool, was_there: bool) -> InFile
         if not was_there:
             return InFile(str(file))
         return InFile(str(file), problem="it is gone; if it was moved, delete the rows of this user there")
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, TypeError, NotImplementedError, ImportError) as error:  # pyarrow's are among them
         return InFile(str(file), problem=f"it cannot be read ({error}); delete it, or the rows of this user in it")
     return InFile(str(file), rows)
 

@@ -78,7 +78,7 @@ def opened(file: Path, mode: str = "rb") -> BinaryIO:
     return open(file, mode, opener=lambda name, flags: os.open(name, flags | more))  # type: ignore[return-value]
 
 
-def is_locked(file: int | BinaryIO) -> bool:
+def take_lock(file: int | BinaryIO) -> bool:
     """Lock an open file until it is closed; False where there are no locks. BlockingIOError when it is taken."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -96,12 +96,12 @@ def only_writer(folder: Path) -> Iterator[bool]:
     The folder is locked, because a file that is replaced takes its lock away with it. Waits for another process; raises
     TimeoutError when it takes too long.
     """
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         until, waits = time.monotonic() + PATIENCE, False
         while True:
             try:
-                locked = is_locked(opened)
+                locked = take_lock(descriptor)
                 break
             except BlockingIOError:
                 if not waits:
@@ -114,7 +114,7 @@ def only_writer(folder: Path) -> Iterator[bool]:
             log(f"{folder} has no locks: let forget and export-feedback run one at a time", level=logging.WARNING)
         yield locked
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
 @contextmanager

@@ -21,10 +21,10 @@ from recsys_lab.serving.logs import log
 from recsys_lab.serving.private import (
     PARTIAL,
     close_to_others,
-    is_locked,
     is_regular,
     make_private_folder,
     opened,
+    take_lock,
     written_privately,
 )
 from recsys_lab.serving.storage import TABLES, Kind, Row, fits
@@ -146,7 +146,7 @@ def locked(file: Path) -> BinaryIO | None:
     except FileNotFoundError:
         return None
     try:
-        is_locked(stream)  # without locks a row may be written twice, which changes nothing
+        take_lock(stream)  # without locks a row may be written twice, which changes nothing
         if os.path.samestat(os.fstat(stream.fileno()), file.stat()):
             return stream
     except (BlockingIOError, FileNotFoundError):

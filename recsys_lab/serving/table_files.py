@@ -63,6 +63,8 @@ def read_table(file: Path) -> Iterator[Columns]:
     """The rows of a file that ``written_table`` wrote, CHUNK at a time. OSError and ValueError for another one."""
     from pyarrow import csv, parquet
 
+    if file.exists() and not file.is_file():  # a pipe would never end
+        raise ValueError(f"{file} is not a regular file")
     if ending_of(file) == ".parquet":
         with parquet.ParquetFile(file) as opened:
             _require(file, opened.schema_arrow.names)

@@ -19,6 +19,7 @@ from recsys_lab.serving.storage import database as storage
 from recsys_lab.serving.storage.tables import META
 from tests.judgement.traffic import done, shown
 from tests.service.parts import wait_for
+from tests.serving.processes import EXPORTS_SLOWLY, child_of, go_on
 from tests.serving.test_storage import OLD, follow_writers
 
 pytestmark = pytest.mark.service
@@ -238,3 +239,21 @@ def test_tables_of_an_earlier_version_are_moved_away_as_the_message_says(postgre
         assert connection.exec_driver_sql("SELECT event_id FROM old.feedback").scalars().all() == ["before"]
     engine.dispose()
     database.close()
+
+
+@pytest.mark.parametrize("when", ["reading", "written"])
+def test_who_is_forgotten_during_an_export_is_not_in_it(
+    database: Database, url: str, tmp_path: Path, when: str
+) -> None:
+    """PostgreSQL deletes what a reader still sees."""
+    database.write("event", [_event("gone", user_id="gone"), _event("stays")])
+    file = tmp_path / "out" / "new.csv"
+    export = child_of(EXPORTS_SLOWLY, url, str(file), when)
+    later = threading.Timer(2, go_on, [export])
+    later.start()
+    assert privacy.forget_in_database(database, "gone")["event"] == 1
+    found = privacy.in_exports(database, "gone", forget=True)
+    later.join()
+    assert export.communicate(timeout=60)[0] == "2\n"
+    assert [(one.path, len(one.rows), one.problem) for one in found] == [(str(file), 1, "")]
+    assert "gone" not in file.read_text()

@@ -76,3 +76,38 @@ def served(bundle: Bundle, folder: Path, **changes: str) -> Iterator[Process]:
             process.wait(40)
         finally:
             process.kill()
+
+
+# an export that waits for a line, in the middle of its reading or before the file has its name
+EXPORTS_SLOWLY = """
+import os, sys
+from pathlib import Path
+from recsys_lab.serving import export
+calls = {"reading": (export, "_columns"), "written": (os, "fsync")}
+place, name = calls[sys.argv[3]]
+call = getattr(place, name)
+def slowly(one):
+    setattr(place, name, call)
+    print("ready", flush=True)
+    if not sys.stdin.readline():
+        os._exit(9)
+    return call(one)
+setattr(place, name, slowly)
+print(export.export_feedback(sys.argv[1], Path(sys.argv[2])))
+"""
+
+
+def child_of(code: str, *arguments: str) -> subprocess.Popen[str]:
+    """A process that has printed its first line, "ready"."""
+    command = [sys.executable, "-c", code, *arguments]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    return child
+
+
+def go_on(child: subprocess.Popen[str]) -> None:
+    """Send it the line that it waits for."""
+    assert child.stdin is not None
+    child.stdin.write("\n")
+    child.stdin.flush()

@@ -6,8 +6,6 @@ import errno
 import fcntl
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from recsys_lab.cli import main
 from recsys_lab.serving import private
 from recsys_lab.serving.export import export_feedback
 from tests.serving.people import OTHER, USER, users_in
+from tests.serving.processes import EXPORTS_SLOWLY, child_of, go_on
 
 FORGETS = """
 import os, sys, time
@@ -33,21 +32,6 @@ sys.exit(main(["forget", sys.argv[1]]))
 """
 
 
-def _child(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """A process that has printed its first line, "ready"."""
-    command = [sys.executable, "-c", code, *arguments]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
-    return child
-
-
-def _goes_on(child: subprocess.Popen[str]) -> None:
-    assert child.stdin is not None
-    child.stdin.write("\n")
-    child.stdin.flush()
-
-
 def _without_registry(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
     """Other processes have no registry to ask: the lab's own, which is not there."""
     monkeypatch.delenv("RECSYS_LAB_REGISTRY_URI")
@@ -61,32 +45,14 @@ def test_who_is_forgotten_at_the_same_time_as_others_stays_forgotten(
     _without_registry(monkeypatch, settled)
     shutil.rmtree(settled / "bundles" / "spool")
     file = settled / "out" / "table.csv"
-    several = [_child(FORGETS, user) for user in (USER, OTHER)]
+    several = [child_of(FORGETS, user) for user in (USER, OTHER)]
     for child in several:
-        _goes_on(child)
+        go_on(child)
     said = [child.communicate(timeout=120)[0] for child in several]
     assert [child.returncode for child in several] == [0, 0]
     assert all("exports: 3 rows deleted from 3 files" in one for one in said)
     assert file.read_text() == '"user_id","item_id","rating","timestamp","event"\n'
     assert not {"parquet", "csv", "csv.gz"} & {name for name, users in users_in(settled).items() if users}
-
-
-EXPORTS_SLOWLY = """
-import os, sys
-from pathlib import Path
-from recsys_lab.serving import export
-calls = {"reading": (export, "_columns"), "written": (os, "fsync")}  # where it waits
-place, name = calls[sys.argv[3]]
-call = getattr(place, name)
-def slowly(one):
-    setattr(place, name, call)
-    print("ready", flush=True)
-    if not sys.stdin.readline():
-        os._exit(9)
-    return call(one)
-setattr(place, name, slowly)
-print(export.export_feedback(sys.argv[1], Path(sys.argv[2])))
-"""
 
 
 @pytest.mark.parametrize("when", ["reading", "written"])
@@ -95,8 +61,8 @@ def test_who_is_forgotten_during_an_export_is_not_in_it(
     settled: Path, capsys: pytest.CaptureFixture[str], name: str, when: str
 ) -> None:
     file = settled / "out" / name
-    child = _child(EXPORTS_SLOWLY, os.environ["RECSYS_LAB_DATABASE_URL"], str(file), when)
-    later = threading.Timer(3, _goes_on, [child])
+    child = child_of(EXPORTS_SLOWLY, os.environ["RECSYS_LAB_DATABASE_URL"], str(file), when)
+    later = threading.Timer(3, go_on, [child])
     later.start()
     assert main(["forget", USER]) == 0
     later.join()
@@ -111,7 +77,7 @@ def test_an_export_that_was_killed_leaves_nothing_of_a_forgotten_user(
     settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = settled / "later"
-    child = _child(EXPORTS_SLOWLY, os.environ["RECSYS_LAB_DATABASE_URL"], str(folder / "new.csv"), "written")
+    child = child_of(EXPORTS_SLOWLY, os.environ["RECSYS_LAB_DATABASE_URL"], str(folder / "new.csv"), "written")
     child.communicate(timeout=60)
     assert child.returncode == 9
     assert [file.name[:17] for file in folder.iterdir()] == [".partial-new.csv."]

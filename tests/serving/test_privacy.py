@@ -22,6 +22,7 @@ from recsys_lab.serving.copies import Copies
 from recsys_lab.serving.export import export_feedback
 from recsys_lab.serving.spool import locked
 from recsys_lab.serving.storage import EXPORTS, Database, Kind, Row, Written
+from recsys_lab.serving.table_files import COLUMNS
 from tests.judgement.traffic import database_in, done, shown
 from tests.serving.apps import Registry, Start, app_of, bundle_of, metric, stored, wait_until
 from tests.serving.people import OTHER, USER, users_in
@@ -145,9 +146,12 @@ def test_files_that_cannot_be_reached_are_named(settled: Path, capsys: pytest.Ca
     assert f"exports: 1 rows deleted from 1 files\n  {settled / 'out' / 'table.parquet'}" in said
 
 
-def test_a_table_that_somebody_put_in_the_place_of_an_export_is_left_alone(settled: Path) -> None:
-    frame = pd.DataFrame({"user_id": [USER], "remark": ["mine"]})
+@pytest.mark.parametrize("item", [{"remark": "mine"}, dict.fromkeys(list(COLUMNS)[1:], 1.5)])
+def test_a_table_that_somebody_put_in_the_place_of_an_export_is_left_alone(settled: Path, item: dict[str, Any]) -> None:
+    frame = pd.DataFrame([{"user_id": user} | item for user in (USER, OTHER)])
     frame.to_parquet(settled / "out" / "table.parquet")
+    (settled / "out" / "table.csv").unlink()
+    os.mkfifo(settled / "out" / "table.csv")
     assert main(["forget", USER]) == 1
     pd.testing.assert_frame_equal(pd.read_parquet(settled / "out" / "table.parquet"), frame)
 
