@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from recsys_lab.cli import main
 from recsys_lab.serving.export import RATINGS, export_feedback
 from recsys_lab.serving.schemas import EVENTS
 from recsys_lab.serving.storage import Database
+from recsys_lab.serving.table_files import held
 from tests.judgement.traffic import database_in, done
 from tests.serving.apps import stored, wait_until
 
@@ -197,3 +199,18 @@ def test_ids_with_whitespace_of_earlier_versions_are_left_out(
     assert export_feedback(str(database.engine.url), file) == 1
     assert len(read_interactions(file).users) == 1
     assert "6 pairs are left out: their ids begin or end in whitespace" in caplog.text
+
+
+def test_an_export_beside_the_database_holds_up_no_replica(tmp_path: Path) -> None:
+    """The folder is held while the export is written; a replica that begins with the database waits for nothing."""
+    url = f"sqlite:///{tmp_path / 'feedback.db'}"
+    with held(tmp_path / "out.csv"):
+        database, done = Database(url), threading.Event()
+
+        def begin() -> None:
+            with database.begin():
+                done.set()
+
+        threading.Thread(target=begin, daemon=True).start()
+        assert done.wait(20)
+    database.close()

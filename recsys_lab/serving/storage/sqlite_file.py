@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -37,7 +37,7 @@ class SQLiteFile:
 
     def make(self) -> None:
         """Make the file where it is missing, and close it to others."""
-        with self._alone():
+        with nullcontext() if self.path.exists() else self._alone():
             if not self.path.exists():
                 for beside in self._beside().values():  # of a file that was there: SQLite would read them into this one
                     beside.unlink(missing_ok=True)
@@ -70,12 +70,15 @@ class SQLiteFile:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """One process at a time: what is removed may have been made by another one just now."""
+        """One process at a time: what is removed may have been made by another one just now.
+
+        By a file of its own: an export beside the database holds the folder for as long as it is written.
+        """
         with ExitStack() as stack:
             with suppress(OSError):  # no folder yet, or one without locks
-                folder = os.open(self.path.parent, os.O_RDONLY)
-                stack.callback(os.close, folder)
-                fcntl.flock(folder, fcntl.LOCK_EX)
+                lock = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+                stack.callback(os.close, lock)
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
 
