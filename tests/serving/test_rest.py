@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -379,6 +380,23 @@ def test_a_source_at_another_host_is_not_asked(server: Server, tmp_path: Path, s
             fetch_bundle(server.url, _version(place), tmp_path / "copy")
         with pytest.raises(TimeoutError):
             other.accept()
+
+
+@pytest.mark.parametrize("source", ["dbfs:/model", "mlflow-artifacts://OWN/0/r"])
+def test_only_the_own_server_gets_the_password(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
+    seen: list[dict[str, str]] = []
+
+    def run(*given: Any, env: dict[str, str], **more: Any) -> subprocess.CompletedProcess[str]:
+        seen.append(env)
+        return subprocess.CompletedProcess([], 1, "", "no")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(OSError, match="it says: no"):
+        fetch_bundle(server.url, _version(source.replace("OWN", urlsplit(server.url).netloc)), tmp_path / "copy")
+    assert ("MLFLOW_TRACKING_PASSWORD" in seen[0]) == (source.startswith("mlflow"))
 
 
 def test_a_source_at_another_server_has_no_path() -> None:

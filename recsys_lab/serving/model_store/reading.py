@@ -54,12 +54,13 @@ def _copy(uri: str, source: str, folder: Path, most: int) -> None:
     """The bundle below ``source`` to ``folder``, which does not exist yet."""
     place = local(source)
     if place is None:
-        _require_known(source)
+        _require_known(uri, source)
     if place is None and not rest.can_read(uri):
         client.download(uri, f"{source}/{ARTIFACTS}", str(folder), most)
     elif place is None and rest.path_of(source) is None:  # s3:, gs:, ...: in a process whose memory is given back
         command = [sys.executable, "-c", _DOWNLOAD, uri, f"{source}/{ARTIFACTS}", str(folder), str(most)]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_TRACKING_")}
+        hidden = "MLFLOW_TRACKING_" if urlsplit(source).scheme in CLOUDS else "\0"  # who signs in there, by other means
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
         done = subprocess.run(
             command, env=environ, capture_output=True, text=True, timeout=LONGEST_DOWNLOAD, check=False
         )
@@ -71,10 +72,11 @@ def _copy(uri: str, source: str, folder: Path, most: int) -> None:
         _copy_files(uri, source, place, folder, most)
 
 
-def _require_known(source: str) -> None:
+def _require_known(uri: str, source: str) -> None:
     """ValueError for a source that would send this replica, and its password, to a host that a version names."""
     parts = urlsplit(source)
-    if parts.scheme not in CLOUDS and (parts.scheme != "mlflow-artifacts" or parts.netloc):
+    own = parts.scheme == "mlflow-artifacts" and parts.netloc in ("", urlsplit(uri).netloc)
+    if parts.scheme not in CLOUDS and not own:
         expected = f"mlflow-artifacts:/path of the registry's own server, or one of {', '.join(CLOUDS)}"
         raise ValueError(f"the version lies at {source[:100]!r}, expected {expected}")
 
