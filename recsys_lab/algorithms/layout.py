@@ -28,6 +28,7 @@ import numpy as np
 Array: TypeAlias = "np.ndarray[Any, Any]"
 LARGEST = 1e30  # of a number that is learned
 LONGEST = 10_000  # characters of a text
+MOST_EMPTY = 1_000_000  # rows or columns of a sparse matrix beyond those that its numbers could fill
 
 
 class Part:
@@ -134,3 +135,21 @@ def require_sparse(place: str, found: Any, words: list[str], sizes: Sizes) -> No
     if found.dtype != np.dtype(dtype):
         raise ValueError(f"{place} is {found.dtype}, expected {dtype}")
     sizes.require(place, found.shape, axes)
+
+
+def require_matrix(place: str, found: Any) -> None:
+    """ValueError for a sparse matrix with two numbers at one place, or far larger than its numbers explain."""
+    require_finite(place, found.data)
+    if max(found.shape) > MOST_EMPTY + len(found.indptr) + found.nnz:  # a vector of this length is made for every user
+        raise ValueError(f"{place} has the shape {found.shape} and {found.nnz} numbers; expected no such emptiness")
+    if not found.has_canonical_format:
+        rising = found.copy()
+        rising.sort_indices()
+        if not rising.has_canonical_format:
+            raise ValueError(f"{place} has two numbers at one place")
+
+
+def require_text(place: str, text: str) -> None:
+    """ValueError for what no answer can hold: half of a surrogate pair, or a text without end."""
+    if len(text) > LONGEST or any("\ud800" <= sign <= "\udfff" for sign in ("" if text.isascii() else text)):
+        raise ValueError(f"{place} is {text[:50]!r}, expected UTF-8 of at most {LONGEST:,} characters")

@@ -14,13 +14,12 @@ from scipy import sparse
 from recsys_lab.algorithms import layout
 from recsys_lab.algorithms.base import Algorithm
 from recsys_lab.algorithms.catalogue import CATALOGUE, make_algorithm
-from recsys_lab.algorithms.layout import LONGEST, Layout, Maybe, Part, Several, Sizes, Spec, layout_of
+from recsys_lab.algorithms.layout import Layout, Maybe, Part, Several, Sizes, Spec, layout_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Node = Any  # what JSON holds
-MOST_EMPTY = 1_000_000  # rows or columns of a sparse matrix beyond those that its numbers could fill
 
 
 class Stored(Protocol):
@@ -237,40 +236,20 @@ def _matrix(node: dict[str, Any], source: Source, place: str) -> Any:
         found.check_format(full_check=True)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from error
-    layout.require_finite(place, found.data)
-    if max(found.shape) > MOST_EMPTY + len(pointers) + found.nnz:  # a vector of this length is made for every user
-        raise ValueError(f"{place} has the shape {found.shape} and {found.nnz} numbers; expected no such emptiness")
-    if not found.has_canonical_format:
-        found = found.copy()
-        found.sort_indices()
-        if not found.has_canonical_format:
-            raise ValueError(f"{place} has two numbers at one place")
+    layout.require_matrix(place, found)
     return found
 
 
 def _ids(node: Node, words: list[str], sizes: Sizes, source: Source, place: str) -> Any:
     """External ids: an array of whole numbers, or of objects that are whole numbers or texts."""
     found = read_own(node, source, place)
-    if isinstance(found, list):
-        sizes.require(place, (len(found),), words[1:])
-    elif isinstance(found, np.ndarray):
-        sizes.require(place, found.shape, words[1:])
-    if not isinstance(found, list | np.ndarray) or not all(type(one) in (int, str) for one in _listed(found)):
+    values = found.tolist() if isinstance(found, np.ndarray) else found
+    if not isinstance(values, list) or not all(type(one) in (int, str) for one in values):
         raise ValueError(f"{place} are not ids, expected whole numbers or texts")
-    for one in _listed(found):
+    sizes.require(place, np.shape(found) if isinstance(found, np.ndarray) else (len(values),), words[1:])
+    for one in values:
         if isinstance(one, str):
-            _require_text(one, place)
-    return found
-
-
-def _require_text(text: str, place: str) -> None:
-    """ValueError for what no answer can hold: half of a surrogate pair, or a text without end."""
-    if len(text) > LONGEST or any("\ud800" <= sign <= "\udfff" for sign in ("" if text.isascii() else text)):
-        raise ValueError(f"{place} is {text[:50]!r}, expected UTF-8 of at most {LONGEST:,} characters")
-
-
-def _listed(values: Any) -> list[Any]:
-    found: list[Any] = values.tolist() if isinstance(values, np.ndarray) else values
+            layout.require_text(place, one)
     return found
 
 
@@ -281,7 +260,7 @@ def _typed(expected: type | tuple[type, ...], words: str) -> Callable[..., Any]:
         if not isinstance(found, expected) or (isinstance(found, bool) != (expected is bool)) or not finite:
             raise ValueError(f"{place} is {str(found)[:50]!r}, expected {words}")
         if isinstance(found, str):
-            _require_text(found, place)
+            layout.require_text(place, found)
         return found
 
     return reader
@@ -315,7 +294,7 @@ def _read_plain(node: Node, source: Source, place: str) -> Any:
         raise ValueError(f"{place} is a {str(kind)[:50]!r}, expected a plain value")
     found = read_own(node, source, place)
     if isinstance(found, str):
-        _require_text(found, place)
+        layout.require_text(place, found)
     return found
 
 
