@@ -26,8 +26,9 @@ def _text(value: Any) -> Any:
 
 
 # no whitespace at the ends: whoever reads a table may drop it, and then two users are one
-_ID = r"[^\s{0}]([^{0}]*[^\s{0}])?"
-_CONTROL = r"\x00-\x1f\x7f"
+_SPACE = r" \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"  # \s is not the same in all languages
+_ID = f"[^{_SPACE}{{0}}]([^{{0}}]*[^{_SPACE}{{0}}])?"
+_CONTROL = r"\x00-\x1f\x7f-\x9f"
 ID_PATTERN = f"^{_ID.format(_CONTROL)}$"
 ID_RULE = "text without control characters and without whitespace at either end"
 _ID_TEXT = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=ID_PATTERN, description=ID_RULE)]
