@@ -137,8 +137,15 @@ def require_sparse(place: str, found: Any, words: list[str], sizes: Sizes) -> No
     sizes.require(place, found.shape, axes)
 
 
-def require_matrix(place: str, found: Any) -> None:
-    """ValueError for a sparse matrix with two numbers at one place, or far larger than its numbers explain."""
+def require_rising(place: str, pointers: Array, n: int) -> None:
+    """ValueError unless the pointers of a sparse matrix with ``n`` numbers rise from 0 to at most ``n``."""
+    sound = pointers.ndim == 1 and len(pointers) > 0 and pointers[0] == 0 and pointers[-1] <= n
+    if not sound or bool((pointers[1:] < pointers[:-1]).any()):
+        raise ValueError(f"{place} has pointers that do not rise from 0 to {n}")
+
+
+def require_matrix(place: str, found: Any) -> Any:
+    """``found``. ValueError for two numbers at one place, and for one far larger than its numbers explain."""
     require_finite(place, found.data)
     if max(found.shape) > MOST_EMPTY + len(found.indptr) + found.nnz:  # a vector of this length is made for every user
         raise ValueError(f"{place} has the shape {found.shape} and {found.nnz} numbers; expected no such emptiness")
@@ -147,6 +154,7 @@ def require_matrix(place: str, found: Any) -> None:
         rising.sort_indices()
         if not rising.has_canonical_format:
             raise ValueError(f"{place} has two numbers at one place")
+    return found
 
 
 def require_text(place: str, text: str) -> None:

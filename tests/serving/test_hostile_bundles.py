@@ -25,6 +25,7 @@ import pytest
 
 from recsys_lab import make_algorithm
 from recsys_lab.algorithms.catalogue import CATALOGUE, algorithm_class
+from recsys_lab.compiled import cache_folder
 from recsys_lab.data import synthetic
 from recsys_lab.serving.bundle import MANIFEST, STATE, make_bundle, save_bundle
 from recsys_lab.serving.model_store import Version
@@ -118,11 +119,13 @@ class _Watch:
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.on:
             return
-        inside = (self.inside, "/proc/self/maps")  # where threadpoolctl finds the libraries whose threads it sets
+        # where threadpoolctl finds libraries whose threads it sets; loops, compiled anew for a number of another type
+        inside = (self.inside, "/proc/self/maps", str(cache_folder()))
         outside = event == "open" and (not str(args[0]).startswith(inside) or "r" not in str(args[1] or "r"))
         started = event.split(".")[0] in ("subprocess", "socket", "os", "ctypes", "pty", "shutil", "urllib", "winreg")
         harmless = event in ("os.listdir", "os.scandir", "os.getxattr", "os.listxattr")
-        if outside or event == "import" or event == "pickle.find_class" or (started and not harmless):
+        unpickled = event == "pickle.find_class" and not str(args[0]).startswith("numba.")
+        if outside or event == "import" or unpickled or (started and not harmless):
             self.seen.append(f"{event} {args[:2]}")
 
 

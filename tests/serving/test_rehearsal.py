@@ -130,6 +130,12 @@ def _two_at_one_place(tree: Any, arrays: dict[str, Any], manifest: Any) -> None:
     arrays[indices][: arrays[pointers][1]] = 0
 
 
+def _pointers_that_go_back(tree: Any, arrays: dict[str, Any], manifest: Any) -> None:
+    pointers = tree["root"]["fields"]["histories"]["arrays"][2]
+    arrays[pointers][1:-1] = 2**30
+    arrays[pointers][-1] = 0  # by which SciPy takes the matrix for an empty one
+
+
 def _a_surrogate_in_an_id(tree: Any, arrays: dict[str, Any], manifest: Any) -> None:
     tree["root"]["fields"]["titles"]["values"][0] = "\ud800"
 
@@ -159,6 +165,7 @@ def _numbers_that_scores_cannot_hold(tree: Any, arrays: dict[str, Any], manifest
         (_one_array_for_all, "is mentioned twice"),
         (_empty_columns, "no such emptiness|expected"),
         (_two_at_one_place, "two numbers at one place"),
+        (_pointers_that_go_back, "pointers that do not rise"),
         (_a_surrogate_in_an_id, "expected UTF-8"),
         (_an_endless_title, "of at most 10,000 characters"),
         (_another_name, "its model is IALS"),

@@ -231,13 +231,13 @@ def _matrix(node: dict[str, Any], source: Source, place: str) -> Any:
     data, indices, pointers = (source.arrays[name] for name in node["arrays"])
     if indices.dtype.kind != "i" or pointers.dtype.kind != "i":
         raise ValueError(f"{place} has indices of {indices.dtype} and {pointers.dtype}, expected whole numbers")
+    layout.require_rising(place, pointers, min(len(data), len(indices)))  # SciPy does not look where the last one is 0
     try:
         found = kind((data, indices, pointers), shape=tuple(int(n) for n in node["shape"]))
         found.check_format(full_check=True)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from error
-    layout.require_matrix(place, found)
-    return found
+    return layout.require_matrix(place, found)
 
 
 def _ids(node: Node, words: list[str], sizes: Sizes, source: Source, place: str) -> Any:
