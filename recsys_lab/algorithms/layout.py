@@ -11,6 +11,7 @@ and a hyper-parameter that is a whole number is a size by its name (``n_factors`
 
     number           a finite float or a whole number          flag, text, plain    a bool, a str, nested plain values
     count            a whole number from 1 on                  size a               the number of a
+    real             a number, as a float
     float32 a b      an array of that dtype; "nan" at the end where NaN has a meaning; no shape: a NumPy scalar
     csr float32 a b  a sparse matrix of that dtype             ids a                external ids: whole numbers or texts
     codes a b c      int32 of -1 ... a - 1, shape (b, c)       pointers a n         int64 (a + 1,), rising from 0 to n

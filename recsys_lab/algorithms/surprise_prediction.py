@@ -55,7 +55,7 @@ class Factors:
     """mean + user bias + item bias + <user factors, item factors>; the last row of each array is for the unknown."""
 
     stored: ClassVar[Layout] = {
-        "mean": "number",
+        "mean": "real",
         "user_bias": "float64 users+1 nan",
         "item_bias": "float64 items+1 nan",
         "user_factors": "float32 users+1 f",
@@ -132,7 +132,7 @@ class Neighbours:
         x, y = ("u", "j") if plain.get("user_based") else ("j", "u")
         return {
             "user_based": "flag",
-            "mean": "number",
+            "mean": "real",
             "similarity": f"float64 {x} {x}",
             "raters": Part(Csr, owners=y, others=x),
             "x_base": f"float64 {x}+1 nan",
@@ -245,7 +245,7 @@ class Slopes:
 class Normal:
     """A draw from a normal distribution for each pair, fixed by the seed and the two codes."""
 
-    stored: ClassVar[Layout] = {"mean": "number", "deviation": "number", "seed": "number", "n_items": "size items"}
+    stored: ClassVar[Layout] = {"mean": "real", "deviation": "real", "seed": "number", "n_items": "size items"}
 
     mean: float
     deviation: float

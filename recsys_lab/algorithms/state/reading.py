@@ -278,10 +278,6 @@ def _count(node: Node, _: list[str], sizes: Sizes, source: Source, place: str) -
     return node
 
 
-def _plain(node: Node, _: list[str], sizes: Sizes, source: Source, place: str) -> Any:
-    return _read_plain(node, source, place)
-
-
 def _read_plain(node: Node, source: Source, place: str) -> Any:
     """A plain value, and lists, tuples and mappings of such."""
     kind = node.get("is") if isinstance(node, dict) else None
@@ -369,8 +365,9 @@ KEYS: dict[str, type] = {
     **dict.fromkeys(("array", "class", "value"), str),
 }
 DESCRIBED: dict[str, Callable[[Node, list[str], Sizes, Source, str], Any]] = {
-    "plain": _plain,
+    "plain": lambda node, words, sizes, source, place: _read_plain(node, source, place),
     "number": _typed((int, float), "a number"),
+    "real": lambda *given: float(_typed((int, float), "a number")(*given)),
     "count": _count,
     "size": _size,
     "flag": _typed(bool, "true or false"),
