@@ -33,7 +33,7 @@ COMMANDS = (
 def test_a_named_database_that_is_another_one_is_not_taken_for_an_empty_one(
     settled: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], file: str
 ) -> None:
-    """A relative path, in another folder: forget said that nothing was ever written, and succeeded."""
+    """A path in another folder: forget said that nothing was ever written, and succeeded."""
     elsewhere = settled / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "empty.db").touch()
@@ -41,7 +41,7 @@ def test_a_named_database_that_is_another_one_is_not_taken_for_an_empty_one(
         connection.execute("CREATE TABLE notes (text)")
     before = {one.name: one.read_bytes() for one in elsewhere.iterdir()}
     monkeypatch.chdir(elsewhere)
-    monkeypatch.setenv("RECSYS_LAB_DATABASE_URL", f"sqlite:///{file}")
+    monkeypatch.setenv("RECSYS_LAB_DATABASE_URL", f"sqlite:///{elsewhere / file}")
     waiting = {one: one.read_bytes() for one in settled.glob("bundles/spool/*")}
     environ = {**os.environ, "RECSYS_LAB_HOME": str(settled / "home")}
     done = subprocess.run(
@@ -79,7 +79,6 @@ ODD_ROWS = {
 READERS = {
     "export-feedback": ("feedback.ts", "feedback.item_id", "feedback.user_id"),
     "export-user": ("feedback.item_id", "impressions.item_ids", "impressions.version"),
-    "judge": ("impressions.ts", "impressions.user_id", "impressions.item_ids"),
 }
 
 
