@@ -48,7 +48,7 @@ def test_a_named_database_that_is_another_one_is_not_taken_for_an_empty_one(
         [sys.executable, "-m", "recsys_lab", *command], capture_output=True, text=True, timeout=120, env=environ
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"the database sqlite:///{file} does not exist, or the service never wrote to it" in done.stderr
+    assert f"the database sqlite:///{elsewhere / file} does not exist, or the service never wrote to it" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert {one.name: one.read_bytes() for one in elsewhere.iterdir()} == before
     assert {one: one.read_bytes() for one in settled.glob("bundles/spool/*")} == waiting
