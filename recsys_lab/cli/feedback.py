@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from recsys_lab.cli.settings import database_errors, read_settings
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recsys_lab.serving.settings import Settings
     from recsys_lab.serving.storage import Database
 
+T = TypeVar("T")
 FEEDBACK = ("export-feedback", "judge", "forget", "export-user")  # the commands of this file
 
 
@@ -54,7 +55,6 @@ def _user(text: str) -> str:
 @contextmanager
 def _opened(settings: Settings) -> Iterator[Database]:
     """The database. A row that no column can mean is named, and the process ends with 1 where there is no database."""
-    from recsys_lab.serving.mistyped import mistyped_row
     from recsys_lab.serving.storage import Database
 
     with database_errors(settings.database_url), closing(Database(settings.database_url)) as database:
@@ -63,9 +63,8 @@ def _opened(settings: Settings) -> Iterator[Database]:
         except LookupError:
             _require_tables(database)
             raise
-        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
-            if row := mistyped_row(database):
-                raise ValueError(row) from error
+        except (ValueError, TypeError, AttributeError, ArithmeticError):
+            database.require_sound()
             raise
 
 
@@ -84,6 +83,17 @@ def _require_tables(database: Database) -> None:
             f"recsys-lab: the database {url} does not exist, or the service never wrote to it; nothing was done. "
             "Expected in RECSYS_LAB_DATABASE_URL: the one that the replicas have, with the whole path of a file"
         ) from None
+
+
+def _asked(database: Database, ask: Callable[[Database, str], T], user: str) -> T | None:
+    """What ``ask`` says of a user; None where nothing was ever written, in a database that nobody named."""
+    from recsys_lab.serving.storage import NoTables
+
+    try:
+        return ask(database, user)
+    except NoTables:
+        _require_tables(database)
+        return None
 
 
 def _is_named() -> bool:
@@ -129,14 +139,11 @@ def do_judge(given: Namespace) -> int:
 def do_forget(given: Namespace) -> int:
     """Delete what is kept of a user; 1 when something could not be looked at."""
     from recsys_lab.serving import privacy
-    from recsys_lab.serving.storage import NoTables
 
     settings, is_local = read_settings()
     with _opened(settings) as database:
-        try:
-            n_deleted = privacy.forget_in_database(database, given.user)
-        except NoTables:
-            _require_tables(database)
+        n_deleted = _asked(database, privacy.forget_in_database, given.user)
+        if n_deleted is None:
             print("database: nothing was ever written to it")
         else:
             print(f"database: {n_deleted['impression']:,} lists and {n_deleted['event']:,} events deleted")
@@ -157,17 +164,12 @@ def do_export_user(given: Namespace) -> int:
     from recsys_lab.serving import privacy
     from recsys_lab.serving.holders import models_holding
     from recsys_lab.serving.private import written_privately
-    from recsys_lab.serving.storage import NoTables
 
     if given.output is not None and given.output.suffix != ".json":
         raise ValueError(f"{given.output} ends in {given.output.suffix or 'nothing'!r}; expected .json")
     settings, is_local = read_settings()
     with _opened(settings) as database:
-        try:
-            rows = privacy.rows_in_database(database, given.user)
-        except NoTables:
-            _require_tables(database)
-            rows = {"impression": [], "event": []}
+        rows = _asked(database, privacy.rows_in_database, given.user) or {"impression": [], "event": []}
         json.dumps(rows)  # a row that cannot be written is named
         exports = privacy.in_exports(database, given.user, forget=False)
     spool = privacy.in_spool(settings.bundle_dir / "spool", given.user, forget=False)

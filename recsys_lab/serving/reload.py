@@ -84,8 +84,6 @@ class Watcher:
                 return
             if version is None or _same(version, self._rejected.get(role)):
                 self.models.set_stale(role, now is not None)
-            elif now is not None and _same(version, now.version):
-                self.models.set_stale(role, False)
             else:
                 if now is None:  # while the new version is fetched and tried, or in its stead
                     self._load_copy(role, wanted)

@@ -280,18 +280,19 @@ def _count(node: Node, _: list[str], sizes: Sizes, source: Source, place: str) -
 
 def _read_plain(node: Node, source: Source, place: str) -> Any:
     """A plain value, and lists, tuples and mappings of such."""
-    kind = node.get("is") if isinstance(node, dict) else None
-    if kind in ("list", "tuple", "mapping"):
-        values = node.get("values", node.get("pairs"))
-        for one in values if isinstance(values, list) else ():
-            for inner in one if kind == "mapping" and isinstance(one, list) else [one]:
-                _read_plain(inner, source, place)
-    elif isinstance(node, dict) and kind != "float":
-        raise ValueError(f"{place} is a {str(kind)[:50]!r}, expected a plain value")
-    found = read_own(node, source, place)
-    if isinstance(found, str):
-        layout.require_text(place, found)
-    return found
+    _require_plain(node, place)
+    return read_own(node, source, place)
+
+
+def _require_plain(node: Node, place: str) -> None:
+    if isinstance(node, str):
+        layout.require_text(place, node)
+    elif isinstance(node, dict) and node.get("is") in ("list", "tuple", "mapping"):
+        node = node.get("values", node.get("pairs"))
+    elif isinstance(node, dict) and node.get("is") != "float":
+        raise ValueError(f"{place} is a {str(node.get('is'))[:50]!r}, expected a plain value")
+    for one in node if isinstance(node, list) else ():
+        _require_plain(one, place)
 
 
 def _described_algorithm(node: Node, _: list[str], sizes: Sizes, source: Source, place: str) -> Algorithm:

@@ -59,8 +59,9 @@ def _copy(uri: str, source: str, folder: Path, most: int) -> None:
         client.download(uri, f"{source}/{ARTIFACTS}", str(folder), most)
     elif place is None and rest.path_of(source) is None:  # s3:, gs:, ...: in a process whose memory is given back
         command = [sys.executable, "-c", _DOWNLOAD, uri, f"{source}/{ARTIFACTS}", str(folder), str(most)]
-        hidden = "MLFLOW_TRACKING_" if urlsplit(source).scheme in CLOUDS else "\0"  # who signs in there, by other means
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+        environ = dict(os.environ)
+        if urlsplit(source).scheme in CLOUDS:  # the password of the registry is nothing to them
+            environ = {name: value for name, value in environ.items() if not name.startswith("MLFLOW_TRACKING_")}
         done = subprocess.run(
             command, env=environ, capture_output=True, text=True, timeout=LONGEST_DOWNLOAD, check=False
         )

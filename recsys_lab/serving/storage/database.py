@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from recsys_lab.serving.logs import log
 from recsys_lab.serving.storage.engine import Lines, engine_of, use_wal
+from recsys_lab.serving.storage.mistyped import mistyped_row
 from recsys_lab.serving.storage.sqlite_file import SQLiteFile, checkpoint, file_of
 from recsys_lab.serving.storage.tables import (
     FEEDBACK,
@@ -24,7 +25,6 @@ from recsys_lab.serving.storage.tables import (
     Kind,
     OldTables,
     Row,
-    find_misfit,
     hash_of,
     require_current,
 )
@@ -184,13 +184,8 @@ class Database:
         if self.engine.dialect.name != "sqlite":
             return
         with suppress(NoTables), self.connect() as connection:
-            for table in TABLES.values():
-                if found := connection.exec_driver_sql(find_misfit(table)).first():
-                    row = f"{table.primary_key.columns[0].name} = {found[0]}"
-                    raise BadRow(
-                        f"the table {table.name} of {self.engine.url.database} has a row with a wrong type in the "
-                        f"column {found.misfit}: {row}. Fix: correct it, or DELETE FROM {table.name} WHERE {row}"
-                    )
+            if row := mistyped_row(connection):
+                raise BadRow(row)
 
     def close(self) -> None:
         """Close the connections."""

@@ -124,20 +124,6 @@ def fits(column: sa.Column[Any], value: Any) -> bool:
     return bool(column.nullable) if value is None else isinstance(value, str) and len(value) <= MAX_ID
 
 
-def find_misfit(table: sa.Table) -> str:
-    """SQL for SQLite: key and column of a value that is not of its column's type."""
-    key = table.primary_key.columns[0]
-    wrong = " ".join(f"WHEN {_is_misfit(column)} THEN '{column.name}'" for column in table.c if column is not key)
-    return f"SELECT quote({key.name}), CASE {wrong} END AS misfit FROM {table.name} WHERE misfit IS NOT NULL LIMIT 1"
-
-
-def _is_misfit(column: sa.Column[Any]) -> str:
-    types = ["real", "integer"] if isinstance(column.type, sa.Float) else ["text"]
-    types += ["null"] if column.nullable else []
-    invalid = f" OR NOT json_valid({column.name})" if isinstance(column.type, sa.JSON) else ""
-    return f"typeof({column.name}) NOT IN ({', '.join(map(repr, types))}){invalid}"
-
-
 def event_row(event: Row, now: float) -> dict[str, Any]:
     """A row of the feedback table."""
     return {**{name: event.get(name) for name in ("event_id", "user_id", "item_id", "event", "list_id")}, "ts": now}

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import sqlalchemy as sa
 
-from recsys_lab.serving.storage import TABLES, Database, NoTables
+from recsys_lab.serving.storage.tables import TABLES
 
 LARGEST = 1e300  # of a number; infinity is none
 
 
-def mistyped_row(database: Database) -> str:
+def mistyped_row(connection: sa.Connection) -> str:
     """The first such row and what is wrong with it, in words; empty where there is none."""
-    if database.engine.dialect.name != "sqlite":
-        return ""
-    with suppress(NoTables), database.connect() as connection:
-        for table in TABLES.values():
-            for column in table.columns:
-                expected, fits = _expected(column)
-                keys = tuple(table.primary_key.columns)
-                query = sa.select(*keys, sa.func.typeof(column)).where(sa.not_(fits)).order_by(*keys).limit(1)
-                for *key, kind in connection.execute(query):
-                    where = ", ".join(f"{one.name} {value!r}" for one, value in zip(keys, key, strict=True))
-                    found = f"column {column.name} holds a value of type {kind}"
-                    return f"the table {table.name}, {where}: {found}; expected {expected}; fix or delete the row"
+    for table in TABLES.values():
+        expected = {column.name: _expected(column) for column in table.columns}
+        misfits = [(sa.not_(fits), table.c[name]) for name, (_, fits) in expected.items()]
+        name = sa.case(*((wrong, column.name) for wrong, column in misfits))
+        kind = sa.case(*((wrong, sa.func.typeof(column)) for wrong, column in misfits))
+        keys = tuple(table.primary_key.columns)
+        query = sa.select(*keys, name, kind).where(name.is_not(None)).order_by(*keys).limit(1)
+        for *key, column, found in connection.execute(query):
+            where = ", ".join(f"{one.name} {value!r}" for one, value in zip(keys, key, strict=True))
+            wrong = f"column {column} holds a value of type {found}; expected {expected[column][0]}"
+            return f"the table {table.name}, {where}: {wrong}; fix or delete the row"
     return ""
 
 
