@@ -27,7 +27,7 @@ from recsys_lab.serving.storage import SKEW, Database, Follower, hash_of
 MOST_OF_ONE = 100  # items of a user that are remembered, the last ones
 MOST_EVENTS = MAX_EVENTS  # of a user that are known again: as many as a request has, which may be sent again
 BYTES = 500  # that a pair may take, on average
-USER, PAIR = 320, 200  # bytes that a user and a pair take, without their ids
+USER, PAIR = 400, 200  # bytes that a user and a pair take, without their ids
 EVERY = 1.0  # seconds between two looks into the database
 
 
@@ -74,9 +74,10 @@ class _Item:
 class _User:
     """What one user did with the last items, and which events said it."""
 
-    __slots__ = ("events", "items", "size")
+    __slots__ = ("events", "hashed", "items", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.hashed = hash_of(name)  # by which a forgotten user is known: asked every second
         self.items: dict[str, _Item] = {}  # the last one last
         self.events = b""  # hashes of those that were noted, the last one last
         self.size = USER  # bytes, about
@@ -153,8 +154,10 @@ class Recent:
     def forget(self, until: Mapping[str, float]) -> None:
         """Know nothing any more of what users did until then: ``storage.hash_of`` the user -> Unix seconds."""
         with self._changing:
-            for name in list(self._users) if until else ():
-                limit, user = until.get(hash_of(name), float("-inf")), self._users[name]
+            for name, user in list(self._users.items()) if until else ():
+                limit = until.get(user.hashed)
+                if limit is None:
+                    continue
                 before = len(user.items), user.size
                 for item in [item for item, one in user.items.items() if one.last <= limit]:
                     user.remove(item)
@@ -169,7 +172,7 @@ class Recent:
                 name, event = row["user_id"], hash(row["event_id"]).to_bytes(8, "little", signed=True)
                 user = self._users.get(name)
                 if user is None:
-                    user = self._users[name] = _User()
+                    user = self._users[name] = _User(name)
                     self.n_bytes += getsizeof(name) + user.size
                 before = len(user.items), user.size
                 user.note(event, row, again=again, most=most_of_one)
