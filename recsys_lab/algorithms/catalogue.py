@@ -65,17 +65,20 @@ def algorithm_class(name: str) -> type[Algorithm]:
 
 
 def _import_error(name: str, entry: Entry | None, module_name: str, error: ImportError) -> ImportError:
+    """An error of the same kind, which says what to install; its ``name`` is the module that is missing."""
     missing = error.name or str(error)
+    said = f"{name} cannot be imported from {module_name}: {error}"
     if entry is not None and entry.extra:
+        said = f'{name} needs {missing}: pip install "recsys_lab[{entry.extra}]"'
         if missing == "torch":
-            return ImportError(f'{name!r} needs PyTorch: pip install "recsys_lab[torch]"')
-        return ImportError(f'{name} needs {missing}: pip install "recsys_lab[{entry.extra}]"')
-    if entry is None and module_name.split(".")[0] == missing.split(".")[0]:
-        return ImportError(
+            said = f'{name!r} needs PyTorch: pip install "recsys_lab[torch]"'
+    elif entry is None and module_name.split(".")[0] == missing.split(".")[0]:
+        said = (
             f"{name}: there is no module {missing!r} on the import path; start in the folder that holds it, "
             "or add that folder to PYTHONPATH"
         )
-    return ImportError(f"{name} cannot be imported from {module_name}: {error}")
+    kind = ModuleNotFoundError if isinstance(error, ModuleNotFoundError) else ImportError
+    return kind(said, name=error.name)
 
 
 def markdown_table() -> str:

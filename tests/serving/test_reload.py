@@ -364,11 +364,18 @@ def test_creating_an_app_touches_nothing(registry: Registry, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["registry"]
 
 
-def test_a_model_whose_package_is_not_here_says_which(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    number = registry.add(bundle_of("RankingNMF"))
+@pytest.mark.parametrize(
+    ("name", "missing", "package"),
+    [("RankingNMF", "sklearn.decomposition", "sklearn"), ("CoClustering", "surprise", "surprise")],
+)  # the first when it answers, the second when it is imported
+def test_a_model_whose_package_is_not_here_says_which(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, name: str, missing: str, package: str
+) -> None:
+    number = registry.add(bundle_of(name))
     version = registry.version_of("", "recommender", number)
     assert version is not None
     open_model("champion", version, registry.folder / number, ())
-    monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)  # as in an image without scikit-learn
-    with pytest.raises(ImportError, match=r"needs the package sklearn.*EXTRAS"):
+    monkeypatch.setitem(sys.modules, missing, None)  # as in an image without it
+    monkeypatch.delitem(sys.modules, "recsys_lab.algorithms.surprise_models", raising=False)
+    with pytest.raises(ImportError, match=rf"needs the package {package}.*EXTRAS"):
         open_model("champion", version, registry.folder / number, ())
