@@ -45,7 +45,14 @@ def _serving(registry: Registry, bundles: Path, database: Path) -> Iterator[tupl
     }
     command = [sys.executable, "-m", "recsys_lab", "serve"]
     base = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # tests that run under nohup ignore it
+    ) as process:
         try:
 
             def ready() -> bool:
